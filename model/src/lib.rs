@@ -1,0 +1,8 @@
+//! x
+mod error;
+pub mod flux;
+pub mod ops;
+pub mod text;
+pub mod vae;
+pub mod weights;
+pub use error::{Error, Result};

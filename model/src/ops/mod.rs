@@ -1,0 +1,1 @@
+//! Operations the networks share, each in plain candle.

@@ -1,0 +1,1 @@
+//! AutoencoderKL: pictures to latents and back.

@@ -1,0 +1,3 @@
+//! x
+mod error;
+pub use error::*;
