@@ -1,0 +1,158 @@
+//! The one list of models: what they are called, where their files are, what they like.
+
+use flowline_sampler::catalog::Choice;
+
+use crate::{Error, Result};
+
+/// A model people can name, or a kind of model that a folder can hold.
+#[derive(Debug, PartialEq)]
+pub struct Entry {
+    /// As typed after `-m`.
+    pub name: &'static str,
+    /// Other names people type.
+    pub aliases: &'static [&'static str],
+    /// One line for people.
+    pub about: &'static str,
+    /// Under which terms the weights may be used.
+    pub licence: &'static str,
+    /// Where its files are.
+    pub source: Source,
+    /// What it likes, unless the user says otherwise.
+    pub defaults: Defaults,
+    /// The only size it was trained at, where there is only one: width, height.
+    pub trained_size: Option<(u32, u32)>,
+    /// Tokens of text it reads (T5), unless its folder says otherwise.
+    pub text_length: usize,
+}
+
+/// Where a model's files are.
+#[derive(Debug, PartialEq)]
+pub enum Source {
+    /// Built into the program: path inside the model's folder, and bytes.
+    Embedded(&'static [(&'static str, &'static [u8])]),
+    /// In a folder on the user's disk, in diffusers' layout, named with `-m PATH`.
+    Folder,
+}
+
+/// What a model likes.
+#[derive(Debug, PartialEq)]
+pub struct Defaults {
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+    /// Number of steps.
+    pub steps: usize,
+    /// Sampler, in its written form.
+    sampler: &'static str,
+    /// Schedule, in its written form.
+    schedule: &'static str,
+    /// Classifier-free guidance; 1 is off.
+    pub cfg: f64,
+    /// Distilled guidance, for models with a guidance embedding.
+    pub guidance: Option<f64>,
+}
+
+impl Defaults {
+    /// The sampler it likes.
+    pub fn sampler(&self) -> Choice {
+        Choice::new(self.sampler)
+    }
+
+    /// The schedule it likes.
+    pub fn schedule(&self) -> Choice {
+        Choice::new(self.schedule)
+    }
+}
+
+/// The files of an embedded model, listed once.
+macro_rules! embedded {
+    ($folder:literal: $($file:literal),+ $(,)?) => {
+        Source::Embedded(&[$(($file, include_bytes!(concat!("../../assets/", $folder, "/", $file)))),+])
+    };
+}
+
+/// All models, the default first.
+pub static MODELS: &[Entry] = &[
+    Entry {
+        name: "postcard",
+        aliases: &["default"],
+        about: "small painted scenes: ten subjects by sea, lake, meadow, desert, snow and mountains; built in",
+        licence: "MIT OR Apache-2.0",
+        source: embedded!("postcard":
+            "model_index.json",
+            "tokenizer/tokenizer.json",
+            "text_encoder/config.json",
+            "text_encoder/model.safetensors",
+            "transformer/config.json",
+            "transformer/diffusion_pytorch_model.safetensors",
+            "vae/config.json",
+            "vae/diffusion_pytorch_model.safetensors",
+            "vae/preview.json",
+        ),
+        defaults: Defaults {
+            size: (256, 256),
+            steps: 8,
+            sampler: "euler",
+            schedule: "uniform",
+            cfg: 2.5,
+            guidance: None,
+        },
+        trained_size: Some((256, 256)),
+        text_length: 24,
+    },
+    // Black Forest Labs, black-forest-labs/flux src/flux/util.py:288 and cli.py:165-183.
+    Entry {
+        name: "flux-schnell",
+        aliases: &["schnell", "flux1-schnell", "flux.1-schnell"],
+        about: "FLUX.1 [schnell], 12 B parameters, 1 to 4 steps; from a diffusers folder of yours",
+        licence: "Apache-2.0",
+        source: Source::Folder,
+        defaults: Defaults {
+            size: (1024, 1024),
+            steps: 4,
+            sampler: "euler",
+            schedule: "uniform",
+            cfg: 1.0,
+            guidance: None,
+        },
+        trained_size: None,
+        text_length: 256,
+    },
+    Entry {
+        name: "flux-dev",
+        aliases: &["dev", "flux1-dev", "flux.1-dev"],
+        about: "FLUX.1 [dev], 12 B parameters, guidance-distilled; from a diffusers folder of yours",
+        licence: "FLUX.1 [dev] Non-Commercial",
+        source: Source::Folder,
+        defaults: Defaults {
+            size: (1024, 1024),
+            steps: 28,
+            sampler: "euler",
+            schedule: "flux",
+            cfg: 1.0,
+            guidance: Some(3.5),
+        },
+        trained_size: None,
+        text_length: 512,
+    },
+];
+
+/// The entry called `name`.
+///
+/// # Errors
+/// [`Error::Invalid`] with the nearest name.
+pub fn find(name: &str) -> Result<&'static Entry> {
+    let wanted = name.trim().to_lowercase();
+    let names = |entry: &'static Entry| std::iter::once(entry.name).chain(entry.aliases.iter().copied());
+    if let Some(entry) = MODELS.iter().find(|entry| names(entry).any(|known| known == wanted)) {
+        return Ok(entry);
+    }
+    let all = MODELS.iter().flat_map(|entry| names(entry).map(move |known| (entry.name, known)));
+    let nearest = all.map(|(name, known)| (strsim::damerau_levenshtein(&wanted, known), name)).min();
+    let hint = match nearest {
+        Some((distance, name)) if distance <= 2.max(wanted.chars().count() / 2) => {
+            format!("did you mean '{name}'? `flowline models` lists them all; a folder is named by its path")
+        }
+        _ => "`flowline models` lists them all; a folder is named by its path".into(),
+    };
+    Err(Error::invalid(format!("there is no model named '{name}', and no such folder"), hint))
+}

@@ -1,0 +1,121 @@
+//! Everything that can happen while pictures are made.
+
+use std::fmt;
+use std::time::Duration;
+
+use image::RgbImage;
+
+use crate::Request;
+
+/// One thing that happened. The observer answers every event with "go on" or "stop"; the terminal's bar, the NDJSON
+/// stream and the window are all views of this one list.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Something the user should know; the picture is made all the same.
+    Warning(Warning),
+    /// Weights are being read.
+    Loading {
+        /// What is being read: `text encoder`, `transformer`, `autoencoder`.
+        part: &'static str,
+        /// Bytes read so far, of all parts.
+        bytes: u64,
+        /// Bytes of all parts.
+        total: u64,
+    },
+    /// The prompt is on its way through the text encoders.
+    Encoding,
+    /// Nothing new; the place where a cancel is heard: between evaluations, and between a large model's blocks.
+    Tick,
+    /// A step of the sampler is done.
+    Step(StepDone),
+    /// A picture's latents are on their way through the autoencoder.
+    Decoding {
+        /// Position in the request, from 0.
+        index: usize,
+    },
+    /// A picture is there. It must be saved now: the rest of the batch comes later or never.
+    Picture(Box<Picture>),
+    /// All is done, or stopped.
+    Finished(Outcome),
+}
+
+/// A step of the sampler.
+#[derive(Clone, Debug)]
+pub struct StepDone {
+    /// Which picture of the request, from 0.
+    pub picture: usize,
+    /// Pictures in the request.
+    pub pictures: usize,
+    /// Steps taken, from 1.
+    pub taken: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// Where the step began.
+    pub sigma: f64,
+    /// Where it ended.
+    pub next: f64,
+    /// Model evaluations for this picture so far.
+    pub evaluations: u64,
+    /// Time since this picture's first step began.
+    pub elapsed: Duration,
+    /// The denoised prediction, one pixel a latent; `None` where a model brings no preview factors.
+    pub preview: Option<RgbImage>,
+}
+
+/// A finished picture.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Position in the request, from 0.
+    pub index: usize,
+    /// Its seed.
+    pub seed: u64,
+    /// Its pixels.
+    pub image: RgbImage,
+    /// The request that makes exactly this picture again: this seed alone, and `stop_after` if it was stopped.
+    pub request: Request,
+    /// `Some((k, n))` if it was stopped after `k` of `n` steps.
+    pub stopped: Option<(usize, usize)>,
+    /// Model evaluations it took.
+    pub evaluations: u64,
+    /// Time from its first step to its last pixel.
+    pub elapsed: Duration,
+}
+
+/// How it ended, and where the time went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Pictures delivered.
+    pub pictures: usize,
+    /// Whether the observer stopped it.
+    pub stopped: bool,
+    /// Time spent reading weights.
+    pub loading: Duration,
+    /// Time spent encoding text.
+    pub encoding: Duration,
+    /// Time spent in sampler steps, previews included.
+    pub sampling: Duration,
+    /// Time spent decoding.
+    pub decoding: Duration,
+}
+
+/// Something the user should know although the picture is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// A stable name for programs.
+    pub code: &'static str,
+    /// One sentence without a full stop, for people.
+    pub message: String,
+}
+
+impl Warning {
+    /// A warning.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}

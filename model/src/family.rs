@@ -1,0 +1,113 @@
+//! The seam between the pipeline and the families of networks. A family is one folder that implements these traits and
+//! one arm in [`open`].
+
+use std::ops::ControlFlow;
+
+use candle_core::{Device, Tensor};
+use serde::Deserialize;
+
+use crate::spec::ModelIndex;
+use crate::vae::VaeConfig;
+use crate::weights::ModelFiles;
+use crate::{Conditioning, Error, Result, flux};
+
+/// A family as far as its configuration files tell: what it needs, and how its parts are read.
+pub trait Family: Send + Sync {
+    /// The catalogue entry whose defaults suit this configuration.
+    fn kind(&self) -> &'static str;
+
+    /// Refuses an autoencoder that does not fit the transformer.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    fn check(&self, vae: &VaeConfig) -> Result<()>;
+
+    /// Latents a token covers along one side.
+    fn patch(&self) -> usize;
+
+    /// Width of the transformer.
+    fn hidden(&self) -> usize;
+
+    /// Attention heads.
+    fn heads(&self) -> usize;
+
+    /// Weight files of the text encoders, in the order of use.
+    fn text_weights(&self) -> Vec<&'static str>;
+
+    /// Reads the text encoders.
+    ///
+    /// # Errors
+    /// Those of the weight files and tokenizers.
+    fn load_text(&self, load: &Load<'_>, text_length: usize) -> Result<Box<dyn TextEncoder>>;
+
+    /// Reads the transformer.
+    ///
+    /// # Errors
+    /// Those of the weight file.
+    fn load_transformer(&self, load: &Load<'_>) -> Result<Box<dyn Transformer>>;
+}
+
+/// Where weights come from and go to, and who hears of it.
+pub struct Load<'a> {
+    /// The model's files.
+    pub files: &'a ModelFiles,
+    /// Where tensors are put.
+    pub device: &'a Device,
+    /// Called with the bytes read from the current file so far.
+    pub on_read: &'a dyn Fn(u64) -> ControlFlow<()>,
+}
+
+/// A prompt's features.
+#[derive(Clone, Debug)]
+pub struct Encoding {
+    /// Features of every position, `(1, l, d)`.
+    pub context: Tensor,
+    /// One vector for the whole prompt, `(1, p)`.
+    pub pooled: Tensor,
+    /// The end of the prompt that did not fit, as typed.
+    pub cut: Option<String>,
+}
+
+/// The text encoders of a family.
+pub trait TextEncoder: Send {
+    /// A prompt's features.
+    ///
+    /// # Errors
+    /// Those of the tokenizers and the tensor library.
+    fn encode(&self, prompt: &str) -> Result<Encoding>;
+}
+
+/// The velocity network of a family.
+pub trait Transformer: Send {
+    /// `v = noise - data` for `latents` of shape `(b, c, h, w)` at `sigma`; `tick` is called between blocks.
+    ///
+    /// # Errors
+    /// Those of the tensor library, and whatever `tick` says.
+    fn velocity(
+        &self,
+        latents: &Tensor,
+        conditioning: &Conditioning,
+        sigma: f64,
+        tick: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Tensor>;
+}
+
+/// The family of the model in `files`.
+///
+/// # Errors
+/// [`Error::Config`] if it is none that this program knows.
+pub fn open(files: &ModelFiles, index: &ModelIndex) -> Result<Box<dyn Family>> {
+    const FILE: &str = "transformer/config.json";
+    #[derive(Deserialize)]
+    struct Class {
+        #[serde(rename = "_class_name")]
+        name: String,
+    }
+    match files.json::<Class>(FILE)?.name.as_str() {
+        "FluxTransformer2DModel" => Ok(Box::new(flux::FluxFamily::open(files, FILE, index.pooled)?)),
+        other => Err(Error::Config {
+            file: FILE.into(),
+            what: format!("'{other}' is not a transformer this version knows; it knows FluxTransformer2DModel (FLUX.1)"),
+        }),
+    }
+}

@@ -1,0 +1,107 @@
+//! The production latent: a candle tensor as the sampler sees it, and its keyed noise.
+
+use candle_core::{DType, Device, Tensor};
+use flowline_sampler::noise::fill_normal;
+use flowline_sampler::{BoxError, Latent, Measure, Noise, NoiseKey};
+
+use crate::{Error, Result};
+
+/// Latents of shape `(b, c, h, w)` in f32. Linear combinations accumulate in f64 on the host and are rounded once, so
+/// they give the same bits on every device; latents are small (1 MiB at 1024 x 1024).
+#[derive(Clone, Debug)]
+pub struct Latents(Tensor);
+
+impl Latents {
+    /// Wraps a tensor of shape `(b, c, h, w)`.
+    ///
+    /// # Errors
+    /// If the tensor has another rank or cannot become f32.
+    pub fn new(tensor: Tensor) -> Result<Self> {
+        tensor.dims4()?;
+        Ok(Self(tensor.to_dtype(DType::F32)?))
+    }
+
+    /// Standard normal latents of shape `(seeds.len(), c, h, w)`: item `i` depends on `seeds[i]` and `key` alone.
+    ///
+    /// # Errors
+    /// If the tensor cannot be made.
+    pub fn normal(seeds: &[u64], (c, h, w): (usize, usize, usize), key: NoiseKey, device: &Device) -> Result<Self> {
+        let item = c * h * w;
+        let mut values = vec![0f32; seeds.len() * item];
+        for (seed, out) in seeds.iter().zip(values.chunks_exact_mut(item.max(1))) {
+            fill_normal(*seed, key, out);
+        }
+        Ok(Self(Tensor::from_vec(values, (seeds.len(), c, h, w), device)?))
+    }
+
+    /// The tensor, `(b, c, h, w)`, f32.
+    pub fn tensor(&self) -> &Tensor {
+        &self.0
+    }
+
+    fn values(&self) -> Result<Vec<f32>> {
+        Ok(self.0.flatten_all()?.to_vec1()?)
+    }
+
+    fn combine(terms: &[(f64, &Self)]) -> Result<Self> {
+        let Some((_, first)) = terms.first() else {
+            return Err(Error::invalid("a linear combination of nothing", "report this bug"));
+        };
+        let mut sum = vec![0f64; first.0.elem_count()];
+        for (c, x) in terms {
+            if x.0.dims() != first.0.dims() {
+                let what = format!("latents of shapes {:?} and {:?} cannot be combined", first.0.dims(), x.0.dims());
+                return Err(Error::invalid(what, "report this bug"));
+            }
+            for (sum, x) in sum.iter_mut().zip(x.values()?) {
+                *sum += c * f64::from(x);
+            }
+        }
+        let values = sum.into_iter().map(|value| value as f32).collect();
+        Ok(Self(Tensor::from_vec(values, first.0.dims(), first.0.device())?))
+    }
+
+    /// `reduce` over the elements of every item of the batch.
+    fn per_item(&self, other: &Self, reduce: impl Fn(&[f32], &[f32]) -> f64) -> Result<Vec<f64>> {
+        let (a, b) = (self.values()?, other.values()?);
+        let item = (a.len() / self.0.dim(0)?.max(1)).max(1);
+        Ok(a.chunks(item).zip(b.chunks(item)).map(|(a, b)| reduce(a, b)).collect())
+    }
+}
+
+impl Latent for Latents {
+    fn lincomb(terms: &[(f64, &Self)]) -> flowline_sampler::Result<Self> {
+        Self::combine(terms).map_err(foreign)
+    }
+}
+
+impl Measure for Latents {
+    fn dot(&self, other: &Self) -> flowline_sampler::Result<Vec<f64>> {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+        self.per_item(other, dot).map_err(foreign)
+    }
+
+    fn mean(&self) -> flowline_sampler::Result<Vec<f64>> {
+        let mean = |a: &[f32], _: &[f32]| a.iter().map(|a| f64::from(*a)).sum::<f64>() / a.len() as f64;
+        self.per_item(self, mean).map_err(foreign)
+    }
+}
+
+/// Noise for a batch in which every item carries its own seed.
+#[derive(Clone, Debug)]
+pub struct Seeds(pub Vec<u64>);
+
+impl Noise<Latents> for Seeds {
+    fn normal(&mut self, like: &Latents, key: NoiseKey) -> flowline_sampler::Result<Latents> {
+        let (_, c, h, w) = like.0.dims4().map_err(|e| foreign(e.into()))?;
+        Latents::normal(&self.0, (c, h, w), key, like.0.device()).map_err(foreign)
+    }
+}
+
+/// An error of this crate on its way through a sampler; `Error::from` unpacks it on the other side.
+pub(crate) fn foreign(error: Error) -> flowline_sampler::Error {
+    match error {
+        Error::Cancelled => flowline_sampler::Error::Cancelled,
+        other => flowline_sampler::Error::Velocity(BoxError::from(other)),
+    }
+}

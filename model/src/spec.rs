@@ -1,0 +1,175 @@
+//! What a model is and can do, known from its configuration files before a weight is read.
+
+use std::collections::BTreeSet;
+
+use flowline_sampler::catalog::{Samplers, Schedules};
+use serde::Deserialize;
+
+use crate::catalog::Entry;
+use crate::family::Family;
+use crate::memory::Footprint;
+use crate::preview::LinearPreview;
+use crate::request::{ModelRecord, WeightRecord};
+use crate::vae::VaeConfig;
+use crate::weights::{HashCache, ModelFiles};
+use crate::{Error, Latents, Result};
+
+/// Everything a request is resolved against.
+pub struct Spec {
+    /// Its catalogue entry: defaults, licence.
+    pub entry: &'static Entry,
+    /// The entry's name, or the folder's.
+    pub name: String,
+    /// The samplers that may be chosen; add your own with [`Samplers::add`].
+    pub samplers: Samplers<Latents>,
+    /// The schedules that may be chosen.
+    pub schedules: Schedules,
+    /// The words a narrow model knows; `None` for models of the whole language.
+    pub words: Option<BTreeSet<String>>,
+    /// Tokens of text it reads.
+    pub text_length: usize,
+    pub(crate) family: Box<dyn Family>,
+    pub(crate) vae: VaeConfig,
+    pub(crate) preview: Option<LinearPreview>,
+    weights: Vec<WeightRecord>,
+    parameters: u64,
+}
+
+/// `model_index.json` as diffusers writes it, with three fields of ours, all optional.
+#[derive(Debug, Default, Deserialize)]
+pub struct ModelIndex {
+    /// The catalogue entry whose defaults apply.
+    pub kind: Option<String>,
+    /// Tokens of text the model was trained with.
+    pub text_length: Option<usize>,
+    /// Where FLUX's pooled vector comes from.
+    #[serde(default)]
+    pub pooled: Pooled,
+    /// All words a narrow model knows.
+    pub words: Option<BTreeSet<String>>,
+}
+
+/// Where FLUX's pooled vector comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooled {
+    /// The CLIP-L text encoder, as in FLUX.1.
+    #[default]
+    Clip,
+    /// The mean over all positions of the T5 features.
+    T5Mean,
+}
+
+/// Largest width or height that is planned for at all.
+const LARGEST_SIDE: u32 = 16_384;
+
+impl Spec {
+    /// Reads the configuration files of a model; `entry` is the catalogue's, if it was named there.
+    ///
+    /// # Errors
+    /// [`Error::Config`], [`Error::WeightFile`] or [`Error::Io`] naming the file that is missing or wrong.
+    pub fn open(files: &ModelFiles, entry: Option<&'static Entry>, hashes: &mut HashCache) -> Result<Self> {
+        let index: ModelIndex = match files.has(MODEL_INDEX) {
+            true => files.json(MODEL_INDEX)?,
+            false => ModelIndex::default(),
+        };
+        let family = crate::family::open(files, &index)?;
+        let kind = index.kind.clone().unwrap_or_else(|| family.kind().to_owned());
+        let entry = match entry {
+            Some(entry) => entry,
+            None => crate::catalog::find(&kind)?,
+        };
+        let vae: VaeConfig = files.json("vae/config.json")?;
+        vae.check("vae/config.json")?;
+        family.check(&vae)?;
+        let preview = match files.has("vae/preview.json") {
+            true => Some(files.json::<LinearPreview>("vae/preview.json")?),
+            false => None,
+        };
+        let mut weight_files = family.text_weights();
+        weight_files.extend(["transformer/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"]);
+        let (mut weights, mut parameters) = (Vec::new(), 0);
+        for file in weight_files {
+            parameters += files.weights(file)?.parameters();
+            weights.push(WeightRecord { file: file.to_owned(), sha256: files.sha256(file, hashes)? });
+        }
+        Ok(Self {
+            entry,
+            name: files.folder_name().unwrap_or_else(|| entry.name.to_owned()),
+            samplers: Samplers::builtin(),
+            schedules: Schedules::builtin(),
+            words: index.words,
+            text_length: index.text_length.unwrap_or(entry.text_length),
+            family,
+            vae,
+            preview,
+            weights,
+            parameters,
+        })
+    }
+
+    /// Width and height must be multiples of this: the autoencoder's factor times the transformer's patch.
+    pub fn size_multiple(&self) -> u32 {
+        (self.vae.factor() * self.family.patch()) as u32
+    }
+
+    /// Tokens the transformer sees for a picture of this size.
+    pub fn image_tokens(&self, width: u32, height: u32) -> usize {
+        let multiple = self.size_multiple().max(1);
+        (width / multiple) as usize * (height / multiple) as usize
+    }
+
+    /// Shape of the latents of a picture of this size: channels, height, width.
+    pub fn latent_shape(&self, width: u32, height: u32) -> (usize, usize, usize) {
+        let factor = self.vae.factor();
+        (self.vae.latent_channels, height as usize / factor, width as usize / factor)
+    }
+
+    /// The model as a record names it.
+    pub fn record(&self) -> ModelRecord {
+        ModelRecord { name: self.name.clone(), weights: self.weights.clone() }
+    }
+
+    /// Number of weights in all.
+    pub fn parameters(&self) -> u64 {
+        self.parameters
+    }
+
+    /// Whether the model has a guidance embedding (`--guidance`).
+    pub fn has_guidance(&self) -> bool {
+        self.entry.defaults.guidance.is_some()
+    }
+
+    /// Refuses sizes the model cannot make.
+    pub(crate) fn check_size(&self, width: u32, height: u32) -> Result<()> {
+        let multiple = self.size_multiple();
+        let size = format!("{width} x {height}");
+        if width == 0 || height == 0 {
+            return Err(Error::invalid(format!("a picture of {size} has no pixels"), "give a width and a height above 0"));
+        }
+        if width > LARGEST_SIDE || height > LARGEST_SIDE {
+            let hint = format!("no side may be longer than {LARGEST_SIDE}");
+            return Err(Error::invalid(format!("{size} is too large"), hint));
+        }
+        if !width.is_multiple_of(multiple) || !height.is_multiple_of(multiple) {
+            let near = |side: u32| (side.saturating_add(multiple / 2) / multiple).max(1) * multiple;
+            let hint = format!("both must be multiples of {multiple}; {} x {} is near", near(width), near(height));
+            return Err(Error::invalid(format!("{} cannot make {size}", self.name), hint));
+        }
+        Ok(())
+    }
+
+    /// What decides the memory of a picture of this size.
+    pub(crate) fn footprint(&self, width: u32, height: u32) -> Footprint {
+        Footprint {
+            weights: self.parameters * size_of::<f32>() as u64,
+            tokens: (self.image_tokens(width, height) + self.text_length) as u64,
+            hidden: self.family.hidden() as u64,
+            heads: self.family.heads() as u64,
+            pixels: u64::from(width) * u64::from(height),
+            decoder_channels: self.vae.full_resolution_channels() as u64,
+        }
+    }
+}
+
+const MODEL_INDEX: &str = "model_index.json";

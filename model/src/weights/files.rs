@@ -1,0 +1,125 @@
+//! A model's files in diffusers' layout, wherever they are: built into the program or in a folder.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use super::Weights;
+use super::hash::{HashCache, sha256};
+use crate::{Error, Result};
+
+/// The files of one model.
+#[derive(Clone, Debug)]
+pub enum ModelFiles {
+    /// Built into the program.
+    Embedded(&'static [(&'static str, &'static [u8])]),
+    /// In a folder.
+    Folder(PathBuf),
+}
+
+/// A configuration file larger than this is not one.
+const LARGEST_TEXT_FILE: u64 = 64 << 20;
+
+impl ModelFiles {
+    /// Whether there is a file of this name.
+    pub fn has(&self, file: &str) -> bool {
+        match self {
+            Self::Embedded(files) => files.iter().any(|(name, _)| *name == file),
+            Self::Folder(folder) => folder.join(file).is_file(),
+        }
+    }
+
+    /// The bytes of a small file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it is not there or far too large, [`Error::Io`] if it cannot be read.
+    pub fn read(&self, file: &str) -> Result<Cow<'static, [u8]>> {
+        match self {
+            Self::Embedded(files) => match files.iter().find(|(name, _)| *name == file) {
+                Some((_, bytes)) => Ok(Cow::Borrowed(*bytes)),
+                None => Err(missing(file)),
+            },
+            Self::Folder(folder) => {
+                let path = folder.join(file);
+                let size = match std::fs::metadata(&path) {
+                    Ok(metadata) if metadata.is_file() => metadata.len(),
+                    Ok(_) => return Err(missing(file)),
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(missing(file)),
+                    Err(e) => return Err(Error::io(&path, e)),
+                };
+                if size > LARGEST_TEXT_FILE {
+                    let what = format!("{size} bytes is far too large for this kind of file");
+                    return Err(Error::Config { file: file.to_owned(), what });
+                }
+                Ok(Cow::Owned(std::fs::read(&path).map_err(|e| Error::io(&path, e))?))
+            }
+        }
+    }
+
+    /// A JSON file as `T`.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::read`], and [`Error::Config`] if it does not parse.
+    pub fn json<T: DeserializeOwned>(&self, file: &str) -> Result<T> {
+        let bytes = self.read(file)?;
+        serde_json::from_slice(&bytes).map_err(|e| Error::Config { file: file.to_owned(), what: e.to_string() })
+    }
+
+    /// Opens a weight file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it is not there, else those of [`Weights::open`].
+    pub fn weights(&self, file: &str) -> Result<Weights> {
+        match self {
+            Self::Embedded(_) => match self.read(file)? {
+                Cow::Borrowed(bytes) => Weights::embedded(file, bytes),
+                Cow::Owned(_) => Err(missing(file)),
+            },
+            Self::Folder(folder) if self.has(file) => Weights::open(&folder.join(file)),
+            Self::Folder(_) => Err(missing(file)),
+        }
+    }
+
+    /// SHA-256 of a file's bytes; those of files on disk are remembered in `cache`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read.
+    pub fn sha256(&self, file: &str, cache: &mut HashCache) -> Result<String> {
+        match self {
+            Self::Embedded(_) => Ok(sha256(&self.read(file)?)),
+            Self::Folder(folder) => cache.sha256(&folder.join(file)),
+        }
+    }
+
+    /// The folder's own name, if it is a folder.
+    pub fn folder_name(&self) -> Option<String> {
+        let Self::Folder(folder) = self else { return None };
+        let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+        Some(absolute.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned()))
+    }
+
+    /// The files of the model in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such folder or nothing in it.
+    pub fn folder(folder: &Path) -> Result<Self> {
+        let hint = "name a diffusers folder: one that holds model_index.json, transformer/, vae/ and text encoders";
+        let mut entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
+                let what = format!("{} is a file, not a model folder", folder.display());
+                return Err(Error::invalid(what, hint));
+            }
+            Err(e) => return Err(Error::io(folder, e)),
+        };
+        if entries.next().is_none() {
+            return Err(Error::invalid(format!("the model folder {} is empty", folder.display()), hint));
+        }
+        Ok(Self::Folder(folder.to_owned()))
+    }
+}
+
+fn missing(file: &str) -> Error {
+    Error::Config { file: file.to_owned(), what: "the file is missing from the model folder".into() }
+}
