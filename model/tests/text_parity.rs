@@ -12,7 +12,7 @@ use flowline_model::text::t5::relative_position_bucket;
 use flowline_model::text::{ClipText, ClipTextConfig, T5Config, T5Encoder, clip, t5};
 use flowline_model::weights::Weights;
 use flowline_model::{Error, Result};
-use parity::{assert_agrees, fixture, tensors};
+use parity::{assert_agrees, fixture, relative_error, tensors};
 
 const CPU: Device = Device::Cpu;
 
@@ -223,6 +223,23 @@ fn clip_names_missing_and_unknown_tensors_and_refuses_long_prompts() {
     let encoder = load_clip(&config, &fixture(folder).join("model.safetensors")).unwrap();
     let long = Tensor::zeros((1, 78), DType::U32, &CPU).unwrap();
     assert!(matches!(encoder.forward(&long), Err(Error::Invalid { .. })));
+}
+
+#[test]
+fn the_epsilon_is_the_one_of_the_configuration() {
+    // The fixtures' activations are too large to notice; a large epsilon cannot go unnoticed.
+    let path = fixture("common/t5/model.safetensors");
+    let weights = Weights::open(&path).unwrap();
+    let config = T5Config { layer_norm_epsilon: 10.0, ..t5_config() };
+    let encoder = T5Encoder::load(&config, &weights.reader(&CPU, &|_| ControlFlow::Continue(()))).unwrap();
+    let io = tensors("common/t5/io.safetensors");
+    assert!(relative_error(&encoder.forward(&ids(&io), None).unwrap(), &io["last_hidden_state"]) > 0.1);
+
+    let folder = "common/clip_l";
+    let config = ClipTextConfig { layer_norm_eps: 10.0, ..clip_config(folder) };
+    let encoder = load_clip(&config, &fixture(folder).join("model.safetensors")).unwrap();
+    let io = tensors("common/clip_l/io.safetensors");
+    assert!(relative_error(&encoder.forward(&ids(&io)).unwrap().pooled, &io["pooled_unprojected"]) > 0.1);
 }
 
 #[test]

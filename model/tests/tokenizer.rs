@@ -139,24 +139,26 @@ fn special_tokens_typed_into_a_prompt_do_not_end_it() {
     assert_eq!(clip_g().encode("a !").unwrap().tokens, 4);
 }
 
+/// Prompts that have broken a tokenizer somewhere.
+const STRANGE: [&str; 12] = [
+    "\u{1}\u{7}\u{8}\u{1b}[31m\u{7f}",
+    "\u{feff}\u{200b}\u{200d}\u{202e}\u{fffd}\u{10ffff}\u{e000}",
+    "emoji 🚀🐱‍👤🏳️‍🌈 test",
+    "一只可爱的猫，拿着牌子",
+    "قلعة على البحر ﷺ",
+    "e\u{301}\u{301}\u{301}\u{301} Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘",
+    "ǅ İ ß ﬁ ½ ㎏ Σς",
+    "' '' 's 'S i'll we've it's",
+    "\\ \" % {} {{}} $HOME `id` ; <script> </ s> < /s>",
+    "!!!!!!!!!!!!!!!!!!!!!!!!!!!!",
+    "\r\n\t\u{b}\u{c}\u{85}\u{2028}\u{3000}",
+    "a\0b",
+];
+
 #[test]
 fn no_text_is_too_strange() {
-    let strange = [
-        "\u{1}\u{7}\u{8}\u{1b}[31m\u{7f}",
-        "\u{feff}\u{200b}\u{200d}\u{202e}\u{fffd}\u{10ffff}\u{e000}",
-        "emoji 🚀🐱‍👤🏳️‍🌈 test",
-        "一只可爱的猫，拿着牌子",
-        "قلعة على البحر ﷺ",
-        "e\u{301}\u{301}\u{301}\u{301} Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘",
-        "ǅ İ ß ﬁ ½ ㎏ Σς",
-        "' '' 's 'S i'll we've it's",
-        "\\ \" % {} {{}} $HOME `id` ; <script> </ s> < /s>",
-        "!!!!!!!!!!!!!!!!!!!!!!!!!!!!",
-        "\r\n\t\u{b}\u{c}\u{85}\u{2028}\u{3000}",
-        "a\0b",
-    ];
     for (tokenizer, start, end, length) in all() {
-        for prompt in strange {
+        for prompt in STRANGE {
             // As it is, and with every character where the cut could fall.
             for words in 0..length {
                 let prompt = format!("{}{prompt}", "a ".repeat(words));
@@ -233,5 +235,26 @@ fn a_length_stored_in_the_file_does_not_matter() {
     let stored = Tokenizer::from_bytes("t.json", value.to_string().as_bytes(), &Frame::t5(24)).unwrap();
     for prompt in ["a lovely cat holding a sign", "cat"] {
         assert_eq!(stored.encode(prompt).unwrap(), t5().encode(prompt).unwrap());
+    }
+}
+
+#[test]
+fn clip_reads_the_two_files_of_the_older_form_just_as_well() {
+    for (name, frame) in [("clip_l", Frame::clip_l()), ("clip_g", Frame::clip_g())] {
+        let folder = fixture(&format!("common/tokenizer_{name}"));
+        let vocab = fs::read(folder.join("vocab.json")).unwrap();
+        let merges = fs::read_to_string(folder.join("merges.txt")).unwrap();
+        let from_two = Tokenizer::from_clip_vocabulary("tokenizer", &vocab, &merges, &frame).unwrap();
+        let from_one = Tokenizer::open(&folder.join("tokenizer.json"), &frame).unwrap();
+        let plain = ["a lovely cat holding a sign", "The quick BROWN fox, jumps!!", "", "it's 0123456789 a !"];
+        for prompt in plain.into_iter().chain(STRANGE) {
+            assert_eq!(from_two.encode(prompt).unwrap(), from_one.encode(prompt).unwrap(), "{name} {prompt:?}");
+        }
+
+        let broken = |vocab: &[u8], merges: &str| Tokenizer::from_clip_vocabulary("tokenizer", vocab, merges, &frame);
+        for result in [broken(b"[]", &merges), broken(b"{}", &merges), broken(&vocab, "ab"), broken(&vocab, "zz qq")] {
+            let error = result.err().unwrap();
+            assert!(matches!(error, Error::Tokenizer { .. }), "{error}");
+        }
     }
 }

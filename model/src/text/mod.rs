@@ -4,6 +4,7 @@
 
 mod attention;
 pub mod clip;
+mod clip_vocabulary;
 mod embedding;
 pub mod t5;
 pub mod tokenizer;
