@@ -140,10 +140,7 @@ impl<T: Latent> Entry<BuildSampler<T>> {
 
 impl Entry<BuildSchedule> {
     /// An entry that builds a schedule.
-    pub fn schedule(
-        about: About,
-        build: impl Fn(&Values, Plan) -> Result<Schedule> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn schedule(about: About, build: impl Fn(&Values, Plan) -> Result<Schedule> + Send + Sync + 'static) -> Self {
         Self { about, build: Arc::new(build) }
     }
 }
@@ -171,6 +168,15 @@ impl<T: Latent> Samplers<T> {
         let entry = self.find(&choice.name)?;
         (entry.build)(&entry.about.values(choice)?)
     }
+
+    /// The schedule to use with `choice` when nobody names one; `None` leaves it to the model. See
+    /// [`Sampler::preferred_schedule`].
+    ///
+    /// # Errors
+    /// As [`Samplers::build`].
+    pub fn preferred_schedule(&self, choice: &Choice) -> Result<Option<Choice>> {
+        Ok(self.build(choice)?.preferred_schedule())
+    }
 }
 
 impl Schedules {
@@ -197,7 +203,7 @@ impl<B: ?Sized> Catalog<B> {
 
     /// Adds an entry; one of the same name is replaced.
     pub fn add(&mut self, entry: Entry<B>) {
-        self.entries.retain(|old| old.about.name != entry.about.name);
+        self.entries.retain(|old| canonical(old.about.name) != canonical(entry.about.name));
         self.entries.push(entry);
     }
 
@@ -223,7 +229,10 @@ impl<B: ?Sized> Catalog<B> {
     fn find(&self, name: &str) -> Result<&Entry<B>> {
         let wanted = canonical(name);
         let names = |about: &About| std::iter::once(about.name).chain(about.aliases.iter().copied());
-        if let Some(entry) = self.entries.iter().find(|e| names(&e.about).any(|n| canonical(n) == wanted)) {
+        // A name comes before an alias: an added entry may take a name that was only an alias so far.
+        let named = self.entries.iter().find(|e| canonical(e.about.name) == wanted);
+        let found = named.or_else(|| self.entries.iter().find(|e| names(&e.about).any(|n| canonical(n) == wanted)));
+        if let Some(entry) = found {
             return Ok(entry);
         }
         let all = self.entries.iter().flat_map(|e| names(&e.about).map(move |n| (e.about.name, n)));
@@ -259,7 +268,8 @@ impl About {
             }
             seen.push(parameter.key);
             let value = parameter.kind.parse(written);
-            let value = value.ok_or_else(|| refuse(format!("'{key}={written}' is not allowed"), parameter.to_string()))?;
+            let value =
+                value.ok_or_else(|| refuse(format!("'{key}={written}' is not allowed"), parameter.to_string()))?;
             values.insert(parameter.key, value);
         }
         Ok(Values(values))
@@ -279,7 +289,8 @@ impl Kind {
         match self {
             Self::Number { min, max, .. } => {
                 let number: f64 = written.trim().parse().ok()?;
-                (number >= *min && number <= *max).then_some(Value::Number(number))
+                // Adding zero makes -0 a plain 0.
+                (number >= *min && number <= *max).then_some(Value::Number(number + 0.0))
             }
             Self::Word { options, .. } => {
                 options.iter().find(|o| o.eq_ignore_ascii_case(written.trim())).map(|o| Value::Word((*o).to_owned()))
@@ -370,7 +381,7 @@ impl fmt::Display for Parameter {
     }
 }
 
-/// Names are compared without case, dashes, underscores, spaces and plus signs being told apart from nothing.
+/// Names are compared without regard to case, dashes, underscores and spaces.
 fn canonical(name: &str) -> String {
     name.trim().to_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | ' ')).collect()
 }

@@ -33,6 +33,8 @@ pub struct Report<T> {
 pub struct Saved<T> {
     /// Steps taken.
     pub taken: usize,
+    /// The sigma where it stands; it ties the state to its schedule.
+    pub sigma: f64,
     /// Model evaluations so far.
     pub evaluations: u64,
     /// The state itself.
@@ -62,8 +64,15 @@ impl<T: Latent> Trajectory<T> {
         saved: Saved<T>,
         velocity: &mut dyn Velocity<T>,
     ) -> Result<Self> {
-        if saved.taken > schedule.steps() {
-            return Err(Error::State(format!("{} steps were taken of {}", saved.taken, schedule.steps())));
+        match schedule.sigmas().get(saved.taken) {
+            Some(sigma) if *sigma == saved.sigma => {}
+            Some(sigma) => {
+                let Saved { taken, sigma: stands, .. } = saved;
+                return Err(Error::State(format!(
+                    "after {taken} steps it is at sigma {stands}, the schedule at {sigma}"
+                )));
+            }
+            None => return Err(Error::State(format!("{} steps were taken of {}", saved.taken, schedule.steps()))),
         }
         let mut stepper = sampler.start(&schedule)?;
         stepper.restore(saved.stepper)?;
@@ -75,6 +84,7 @@ impl<T: Latent> Trajectory<T> {
     pub fn save(&self, velocity: &dyn Velocity<T>) -> Saved<T> {
         Saved {
             taken: self.index,
+            sigma: self.schedule.sigmas().get(self.index).copied().unwrap_or_default(),
             evaluations: self.evaluations,
             x: self.x.clone(),
             stepper: self.stepper.save(),
@@ -85,13 +95,22 @@ impl<T: Latent> Trajectory<T> {
     /// Takes the next step, or says `None` at the end of the schedule.
     ///
     /// # Errors
-    /// Those of field and noise. After [`Error::Cancelled`] the trajectory stands where it stood before the step.
+    /// Those of field and noise. After any of them, [`Error::Cancelled`] first, trajectory and field stand where they
+    /// stood before the step, and it may be taken again.
     pub fn step(&mut self, env: &mut Env<'_, T>) -> Result<Option<Report<T>>> {
         let Some([sigma, next]) = self.schedule.interval(self.index) else { return Ok(None) };
         env.begin(self.index)?;
         let before = env.evaluations();
         let step = Step { index: self.index, sigma, next, schedule: &self.schedule };
-        let Stepped { x, denoised } = self.stepper.step(&step, &self.x, env)?;
+        let field = env.velocity.save();
+        let Stepped { x, denoised } = match self.stepper.step(&step, &self.x, env) {
+            Ok(stepped) => stepped,
+            Err(error) => {
+                // A field with a memory may have been evaluated already; the repeated step must meet it as it was.
+                env.velocity.restore(field)?;
+                return Err(error);
+            }
+        };
         self.x = x;
         self.index += 1;
         self.evaluations += env.evaluations() - before;

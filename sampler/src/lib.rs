@@ -16,8 +16,11 @@
 //! [`Trajectory`] is the one driver loop. Everything is generic over [`Latent`], whose only operation is a linear
 //! combination: the same code runs on tensors, on `Vec<f64>`, and on coefficient vectors that make the tests exact.
 
+#![deny(missing_docs)]
+
 mod error;
 
+pub mod bench;
 pub mod catalog;
 pub mod driver;
 pub mod exponential;
@@ -31,9 +34,11 @@ pub mod schedule;
 
 use std::ops::ControlFlow;
 
+use catalog::Choice;
+
 pub use driver::{Report, Saved, Trajectory, integrate};
 pub use error::{BoxError, Error, Result};
-pub use noise::{NoiseKey, Stream};
+pub use noise::{Keyed, NoiseKey, Stream};
 pub use schedule::Schedule;
 
 /// What a sampler may ask of a state: linear combinations, nothing else.
@@ -82,6 +87,34 @@ pub trait Velocity<T> {
     /// [`Error::State`] if it is somebody else's.
     fn restore(&mut self, state: State<T>) -> Result<()> {
         state.expect_empty("this velocity field")
+    }
+}
+
+impl<T, V: Velocity<T> + ?Sized> Velocity<T> for &mut V {
+    fn velocity(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<T> {
+        (**self).velocity(x, sigma, meter)
+    }
+
+    fn save(&self) -> State<T> {
+        (**self).save()
+    }
+
+    fn restore(&mut self, state: State<T>) -> Result<()> {
+        (**self).restore(state)
+    }
+}
+
+impl<T, V: Velocity<T> + ?Sized> Velocity<T> for Box<V> {
+    fn velocity(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<T> {
+        (**self).velocity(x, sigma, meter)
+    }
+
+    fn save(&self) -> State<T> {
+        (**self).save()
+    }
+
+    fn restore(&mut self, state: State<T>) -> Result<()> {
+        (**self).restore(state)
     }
 }
 
@@ -140,6 +173,12 @@ pub trait Sampler<T: Latent>: Send + Sync {
     /// # Errors
     /// If the sampler cannot follow this schedule.
     fn start(&self, schedule: &Schedule) -> Result<Box<dyn Stepper<T>>>;
+
+    /// The schedule this configuration is meant for, used when nobody names one; `None` leaves it to the model. A
+    /// path is a way of walking, so DDIM on a path asks for the grid of that path.
+    fn preferred_schedule(&self) -> Option<Choice> {
+        None
+    }
 }
 
 /// The state of one run. It is used once, front to back.
@@ -212,11 +251,15 @@ impl<T> State<T> {
     /// # Errors
     /// [`Error::State`] naming `owner`.
     pub fn expect_empty(self, owner: &str) -> Result<()> {
-        if self.numbers.is_empty() && self.latents.is_empty() && self.inner.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::State(format!("{owner} keeps no state")))
+        match self.is_empty() {
+            true => Ok(()),
+            false => Err(Error::State(format!("{owner} keeps no state"))),
         }
+    }
+
+    /// Whether there is nothing to keep.
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty() && self.latents.is_empty() && self.inner.is_empty()
     }
 }
 
@@ -262,7 +305,10 @@ impl<'a, T: Latent> Env<'a, T> {
     /// Those of the field, [`Error::Cancelled`] among them.
     pub fn predict(&mut self, x: &T, sigma: f64) -> Result<Prediction<T>> {
         let v = self.velocity(x, sigma)?;
-        Ok(Prediction { data: T::lincomb(&[(1.0, x), (-sigma, &v)])?, noise: T::lincomb(&[(1.0, x), (1.0 - sigma, &v)])? })
+        Ok(Prediction {
+            data: T::lincomb(&[(1.0, x), (-sigma, &v)])?,
+            noise: T::lincomb(&[(1.0, x), (1.0 - sigma, &v)])?,
+        })
     }
 
     /// The next independent noise of this step, in the shape of `like`.
@@ -282,7 +328,7 @@ impl<'a, T: Latent> Env<'a, T> {
 
     /// Begins a step: its draws are numbered from 0, so a repeated step draws the same noise.
     fn begin(&mut self, index: usize) -> Result<()> {
-        self.step = u32::try_from(index).map_err(|_| Error::Schedule("a schedule has at most 2^32 steps".into()))?;
+        self.step = u32::try_from(index).map_err(|_| Error::Schedule(format!("step {index} is beyond 2^32")))?;
         self.draws = 0;
         Ok(())
     }
