@@ -51,7 +51,8 @@ impl Error {
             Self::Cancelled => "run the same command again".into(),
             Self::Velocity(_) => "this is a bug in the model; please report it with the command you typed".into(),
             Self::Schedule(_) => {
-                "sigmas must be finite, strictly decreasing and inside [0, 1]; 1 is noise, 0 is the picture".into()
+                "take 1 to 10000 steps along sigmas that fall strictly inside [0, 1]; 1 is noise, 0 is the picture"
+                    .into()
             }
             Self::Unknown { kind, nearest: Some(nearest), .. } => {
                 format!("did you mean '{nearest}'? `flowline {kind}s` lists them all")

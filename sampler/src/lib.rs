@@ -1,3 +1,335 @@
-//! x
+//! Following a velocity field from noise to data.
+//!
+//! # The convention
+//! One for the whole program, stated here and converted at the borders only:
+//!
+//! * `sigma` runs in `[0, 1]`: **1 is noise, 0 is data**. Sampling walks it downwards.
+//! * `x = (1 - sigma) data + sigma noise`, and the model predicts `v = dx/dsigma = noise - data`.
+//! * One evaluation gives both ends: `denoised = x - sigma v = E[data | x]` and
+//!   `noise = x + (1 - sigma) v = E[noise | x]` (Tweedie); the score is `-noise / sigma` and nobody needs it.
+//!
+//! The literature uses `x0` and `x1` for either end; here they are called `data` and `noise`, always.
+//!
+//! # The parts
+//! A [`Velocity`] is the model (and guidance is a velocity that wraps others). A [`Sampler`] is an immutable
+//! configuration; [`Sampler::start`] makes a single-use [`Stepper`] that carries the state of one run. A
+//! [`Trajectory`] is the one driver loop. Everything is generic over [`Latent`], whose only operation is a linear
+//! combination: the same code runs on tensors, on `Vec<f64>`, and on coefficient vectors that make the tests exact.
+
+#![deny(missing_docs)]
+
 mod error;
-pub use error::*;
+
+pub mod bench;
+pub mod catalog;
+pub mod driver;
+pub mod exponential;
+pub mod fields;
+pub mod guidance;
+pub mod linear_multistep;
+pub mod noise;
+pub mod path;
+pub mod runge_kutta;
+pub mod schedule;
+
+use std::ops::ControlFlow;
+
+use catalog::Choice;
+
+pub use driver::{Report, Saved, Trajectory, integrate};
+pub use error::{BoxError, Error, Result};
+pub use noise::{Keyed, NoiseKey, Stream};
+pub use schedule::Schedule;
+
+/// What a sampler may ask of a state: linear combinations, nothing else.
+///
+/// Implementations accumulate in f32 or better, whatever the network computes in.
+pub trait Latent: Clone + Send + 'static {
+    /// `sum_i c_i x_i` over at least one term; all terms have the same shape.
+    ///
+    /// # Errors
+    /// Whatever the arithmetic of the implementation can fail with, as [`Error::Velocity`].
+    fn lincomb(terms: &[(f64, &Self)]) -> Result<Self>;
+}
+
+/// What metrics and some kinds of guidance ask of a state, per item of the batch. Samplers must not.
+pub trait Measure: Latent {
+    /// `<a_i, b_i>` for every item `i` of the batch.
+    ///
+    /// # Errors
+    /// As [`Latent::lincomb`].
+    fn dot(&self, other: &Self) -> Result<Vec<f64>>;
+
+    /// The mean over all elements of every item of the batch.
+    ///
+    /// # Errors
+    /// As [`Latent::lincomb`].
+    fn mean(&self) -> Result<Vec<f64>>;
+}
+
+/// A velocity field `v(x, sigma) = dx/dsigma = E[noise - data | x]`. Guidance wraps fields into a field.
+pub trait Velocity<T> {
+    /// Evaluates the field. Whoever runs the model calls [`Meter::evaluation`] once before each run of it; a wrapper
+    /// passes the meter on, so two runs behind one wrapper count as two.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] from the meter, or the model's own error as [`Error::Velocity`].
+    fn velocity(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<T>;
+
+    /// What must be kept to continue later with the same bits (momentum, say); most fields have none.
+    fn save(&self) -> State<T> {
+        State::default()
+    }
+
+    /// Takes back what [`Velocity::save`] gave.
+    ///
+    /// # Errors
+    /// [`Error::State`] if it is somebody else's.
+    fn restore(&mut self, state: State<T>) -> Result<()> {
+        state.expect_empty("this velocity field")
+    }
+}
+
+impl<T, V: Velocity<T> + ?Sized> Velocity<T> for &mut V {
+    fn velocity(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<T> {
+        (**self).velocity(x, sigma, meter)
+    }
+
+    fn save(&self) -> State<T> {
+        (**self).save()
+    }
+
+    fn restore(&mut self, state: State<T>) -> Result<()> {
+        (**self).restore(state)
+    }
+}
+
+impl<T, V: Velocity<T> + ?Sized> Velocity<T> for Box<V> {
+    fn velocity(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<T> {
+        (**self).velocity(x, sigma, meter)
+    }
+
+    fn save(&self) -> State<T> {
+        (**self).save()
+    }
+
+    fn restore(&mut self, state: State<T>) -> Result<()> {
+        (**self).restore(state)
+    }
+}
+
+/// Counts model evaluations and asks, before each, whether to go on.
+pub struct Meter<'a> {
+    ask: &'a mut dyn FnMut() -> ControlFlow<()>,
+    evaluations: u64,
+}
+
+impl<'a> Meter<'a> {
+    /// A meter that asks `ask`; [`ControlFlow::Break`] means stop.
+    pub fn new(ask: &'a mut dyn FnMut() -> ControlFlow<()>) -> Self {
+        Self { ask, evaluations: 0 }
+    }
+
+    /// To be called once before every run of the model.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if the caller wants to stop.
+    pub fn evaluation(&mut self) -> Result<()> {
+        self.tick()?;
+        self.evaluations += 1;
+        Ok(())
+    }
+
+    /// May be called at any time in between, by large models between their blocks. Counts nothing.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if the caller wants to stop.
+    pub fn tick(&mut self) -> Result<()> {
+        match (self.ask)() {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Cancelled),
+        }
+    }
+
+    /// Runs of the model so far.
+    pub fn evaluations(&self) -> u64 {
+        self.evaluations
+    }
+}
+
+/// Gaussian noise that depends on its key and on nothing else: not on call order, batch, device or threads.
+pub trait Noise<T> {
+    /// Independent standard normal values in the shape of `like`.
+    ///
+    /// # Errors
+    /// As [`Latent::lincomb`].
+    fn normal(&mut self, like: &T, key: NoiseKey) -> Result<T>;
+}
+
+/// A sampler's configuration: immutable, shared freely.
+pub trait Sampler<T: Latent>: Send + Sync {
+    /// A fresh stepper for one run along `schedule`.
+    ///
+    /// # Errors
+    /// If the sampler cannot follow this schedule.
+    fn start(&self, schedule: &Schedule) -> Result<Box<dyn Stepper<T>>>;
+
+    /// The schedule this configuration is meant for, used when nobody names one; `None` leaves it to the model. A
+    /// path is a way of walking, so DDIM on a path asks for the grid of that path.
+    fn preferred_schedule(&self) -> Option<Choice> {
+        None
+    }
+}
+
+/// The state of one run. It is used once, front to back.
+pub trait Stepper<T: Latent>: Send {
+    /// Moves `x` from `step.sigma` to `step.next`.
+    ///
+    /// On an error (a cancel among them) the stepper's own state must be what it was before the call, so that the
+    /// same step can be taken again.
+    ///
+    /// # Errors
+    /// Those of the field and the noise.
+    fn step(&mut self, step: &Step<'_>, x: &T, env: &mut Env<'_, T>) -> Result<Stepped<T>>;
+
+    /// What must be kept to continue later with the same bits; one-step samplers have none.
+    fn save(&self) -> State<T> {
+        State::default()
+    }
+
+    /// Takes back what [`Stepper::save`] gave.
+    ///
+    /// # Errors
+    /// [`Error::State`] if it is somebody else's.
+    fn restore(&mut self, state: State<T>) -> Result<()> {
+        state.expect_empty("this sampler")
+    }
+}
+
+/// One interval of the schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// Position in the schedule, from 0.
+    pub index: usize,
+    /// Where `x` is.
+    pub sigma: f64,
+    /// Where it shall go; smaller than `sigma`, 0 on the last step of most schedules.
+    pub next: f64,
+    /// The whole way.
+    pub schedule: &'a Schedule,
+}
+
+/// What a step gives.
+#[derive(Clone, Debug)]
+pub struct Stepped<T> {
+    /// The state at the new sigma.
+    pub x: T,
+    /// `E[data | x]` as seen at the step's beginning: the honest preview, free of charge.
+    pub denoised: T,
+}
+
+/// A serialisable state: what a stepper or a field needs to go on. Latents and numbers in an order its owner knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State<T> {
+    /// Times, counters, step sizes.
+    pub numbers: Vec<f64>,
+    /// Histories.
+    pub latents: Vec<T>,
+    /// States of what the owner wraps.
+    pub inner: Vec<State<T>>,
+}
+
+impl<T> Default for State<T> {
+    fn default() -> Self {
+        Self { numbers: Vec::new(), latents: Vec::new(), inner: Vec::new() }
+    }
+}
+
+impl<T> State<T> {
+    /// Refuses a state that holds anything.
+    ///
+    /// # Errors
+    /// [`Error::State`] naming `owner`.
+    pub fn expect_empty(self, owner: &str) -> Result<()> {
+        match self.is_empty() {
+            true => Ok(()),
+            false => Err(Error::State(format!("{owner} keeps no state"))),
+        }
+    }
+
+    /// Whether there is nothing to keep.
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty() && self.latents.is_empty() && self.inner.is_empty()
+    }
+}
+
+/// All a stepper may touch: the field, the noise, the meter.
+pub struct Env<'a, T> {
+    velocity: &'a mut dyn Velocity<T>,
+    noise: &'a mut dyn Noise<T>,
+    meter: Meter<'a>,
+    step: u32,
+    draws: u32,
+}
+
+/// Both ends as one evaluation sees them.
+#[derive(Clone, Debug)]
+pub struct Prediction<T> {
+    /// `E[data | x] = x - sigma v`.
+    pub data: T,
+    /// `E[noise | x] = x + (1 - sigma) v`.
+    pub noise: T,
+}
+
+impl<'a, T: Latent> Env<'a, T> {
+    /// Puts field, noise and the question "shall I go on?" together.
+    pub fn new(
+        velocity: &'a mut dyn Velocity<T>,
+        noise: &'a mut dyn Noise<T>,
+        ask: &'a mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Self {
+        Self { velocity, noise, meter: Meter::new(ask), step: 0, draws: 0 }
+    }
+
+    /// `v(x, sigma)`, counted.
+    ///
+    /// # Errors
+    /// Those of the field, [`Error::Cancelled`] among them.
+    pub fn velocity(&mut self, x: &T, sigma: f64) -> Result<T> {
+        self.velocity.velocity(x, sigma, &mut self.meter)
+    }
+
+    /// Both predictions from one evaluation, for samplers that think in them.
+    ///
+    /// # Errors
+    /// Those of the field, [`Error::Cancelled`] among them.
+    pub fn predict(&mut self, x: &T, sigma: f64) -> Result<Prediction<T>> {
+        let v = self.velocity(x, sigma)?;
+        Ok(Prediction {
+            data: T::lincomb(&[(1.0, x), (-sigma, &v)])?,
+            noise: T::lincomb(&[(1.0, x), (1.0 - sigma, &v)])?,
+        })
+    }
+
+    /// The next independent noise of this step, in the shape of `like`.
+    ///
+    /// # Errors
+    /// Those of the noise source.
+    pub fn normal(&mut self, like: &T) -> Result<T> {
+        let key = NoiseKey { stream: Stream::SAMPLER, step: self.step, draw: self.draws };
+        self.draws += 1;
+        self.noise.normal(like, key)
+    }
+
+    /// Runs of the model since this environment was made.
+    pub fn evaluations(&self) -> u64 {
+        self.meter.evaluations()
+    }
+
+    /// Begins a step: its draws are numbered from 0, so a repeated step draws the same noise.
+    fn begin(&mut self, index: usize) -> Result<()> {
+        self.step = u32::try_from(index).map_err(|_| Error::Schedule(format!("step {index} is beyond 2^32")))?;
+        self.draws = 0;
+        Ok(())
+    }
+}

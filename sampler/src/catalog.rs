@@ -1,0 +1,387 @@
+//! The one list of samplers and schedules. Command-line help, JSON listings, the window's controls and the tests are
+//! generated from it.
+//!
+//! An [`Entry`] describes one of them and builds it from [`Values`]; a [`Catalog`] is a value that callers may extend
+//! with entries of their own. `name:key=value,key=value` is the written form everywhere ([`Choice`]).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::{Error, Latent, Result, Sampler, Schedule};
+
+/// What people read about a sampler or a schedule, and what they may set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// The canonical name, lower case with dashes.
+    pub name: &'static str,
+    /// Other names people type.
+    pub aliases: &'static [&'static str],
+    /// One line for somebody who has never heard of it.
+    pub meaning: &'static str,
+    /// The update, in the notation of the crate's convention.
+    pub formula: &'static str,
+    /// Where it comes from.
+    pub citation: &'static str,
+    /// What may be set, in display order.
+    pub parameters: &'static [Parameter],
+}
+
+/// One thing that may be set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameter {
+    /// As written in `name:key=value`.
+    pub key: &'static str,
+    /// One line.
+    pub meaning: &'static str,
+    /// Type, default and range.
+    pub kind: Kind,
+}
+
+/// Type, default and range of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// A real number inside `[min, max]`.
+    Number {
+        /// Value when none is given.
+        default: f64,
+        /// Smallest allowed.
+        min: f64,
+        /// Largest allowed.
+        max: f64,
+    },
+    /// One of a few words.
+    Word {
+        /// Value when none is given.
+        default: &'static str,
+        /// All allowed ones.
+        options: &'static [&'static str],
+    },
+}
+
+/// The value of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// For [`Kind::Number`].
+    Number(f64),
+    /// For [`Kind::Word`].
+    Word(String),
+}
+
+/// A complete, checked set of values: every parameter of an entry has one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Values(BTreeMap<&'static str, Value>);
+
+/// A sampler or schedule by name with some of its parameters, as people write it: `langevin:scale=0.5,decay=1`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// Name or alias.
+    pub name: String,
+    /// Parameters that were given, in order, as written.
+    pub given: Vec<(String, String)>,
+}
+
+/// What a schedule is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Number of steps, at least 1.
+    pub steps: usize,
+    /// Tokens the transformer sees for the picture: `(height / 16) (width / 16)` for FLUX.1 at f8.
+    pub image_tokens: usize,
+}
+
+/// One sampler or schedule: `B` is what its values are built into.
+pub struct Entry<B: ?Sized> {
+    /// Its description.
+    pub about: About,
+    build: Arc<B>,
+}
+
+/// Builds a sampler from its values.
+pub type BuildSampler<T> = dyn Fn(&Values) -> Result<Box<dyn Sampler<T>>> + Send + Sync;
+/// Builds a schedule from its values.
+pub type BuildSchedule = dyn Fn(&Values, Plan) -> Result<Schedule> + Send + Sync;
+
+/// A list of samplers for states of type `T`.
+pub type Samplers<T> = Catalog<BuildSampler<T>>;
+/// A list of schedules.
+pub type Schedules = Catalog<BuildSchedule>;
+
+/// A list of entries, found by name or alias.
+pub struct Catalog<B: ?Sized> {
+    /// `sampler` or `schedule`, for messages.
+    kind: &'static str,
+    entries: Vec<Entry<B>>,
+}
+
+impl<B: ?Sized> Clone for Entry<B> {
+    fn clone(&self) -> Self {
+        Self { about: self.about.clone(), build: Arc::clone(&self.build) }
+    }
+}
+
+impl<B: ?Sized> Clone for Catalog<B> {
+    fn clone(&self) -> Self {
+        Self { kind: self.kind, entries: self.entries.clone() }
+    }
+}
+
+impl<T: Latent> Entry<BuildSampler<T>> {
+    /// An entry that builds a sampler.
+    pub fn sampler<S: Sampler<T> + 'static>(
+        about: About,
+        build: impl Fn(&Values) -> Result<S> + Send + Sync + 'static,
+    ) -> Self {
+        let build = move |values: &Values| -> Result<Box<dyn Sampler<T>>> { Ok(Box::new(build(values)?)) };
+        Self { about, build: Arc::new(build) }
+    }
+}
+
+impl Entry<BuildSchedule> {
+    /// An entry that builds a schedule.
+    pub fn schedule(about: About, build: impl Fn(&Values, Plan) -> Result<Schedule> + Send + Sync + 'static) -> Self {
+        Self { about, build: Arc::new(build) }
+    }
+}
+
+impl<T: Latent> Samplers<T> {
+    /// The samplers of this crate.
+    pub fn builtin() -> Self {
+        Self {
+            kind: "sampler",
+            entries: vec![
+                crate::exponential::euler(),
+                crate::runge_kutta::heun(),
+                crate::linear_multistep::ab2(),
+                crate::exponential::langevin(),
+                crate::path::ddim(),
+            ],
+        }
+    }
+
+    /// Builds the chosen sampler.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] or [`Error::Parameter`].
+    pub fn build(&self, choice: &Choice) -> Result<Box<dyn Sampler<T>>> {
+        let entry = self.find(&choice.name)?;
+        (entry.build)(&entry.about.values(choice)?)
+    }
+
+    /// The schedule to use with `choice` when nobody names one; `None` leaves it to the model. See
+    /// [`Sampler::preferred_schedule`].
+    ///
+    /// # Errors
+    /// As [`Samplers::build`].
+    pub fn preferred_schedule(&self, choice: &Choice) -> Result<Option<Choice>> {
+        Ok(self.build(choice)?.preferred_schedule())
+    }
+}
+
+impl Schedules {
+    /// The schedules of this crate.
+    pub fn builtin() -> Self {
+        Self { kind: "schedule", entries: crate::schedule::entries() }
+    }
+
+    /// Builds the chosen schedule.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Parameter`] or [`Error::Schedule`].
+    pub fn build(&self, choice: &Choice, plan: Plan) -> Result<Schedule> {
+        let entry = self.find(&choice.name)?;
+        (entry.build)(&entry.about.values(choice)?, plan)
+    }
+}
+
+impl<B: ?Sized> Catalog<B> {
+    /// All entries, in display order.
+    pub fn iter(&self) -> impl Iterator<Item = &About> {
+        self.entries.iter().map(|entry| &entry.about)
+    }
+
+    /// Adds an entry; one of the same name is replaced.
+    pub fn add(&mut self, entry: Entry<B>) {
+        self.entries.retain(|old| canonical(old.about.name) != canonical(entry.about.name));
+        self.entries.push(entry);
+    }
+
+    /// The description of the entry called `name`.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] with the nearest name.
+    pub fn about(&self, name: &str) -> Result<&About> {
+        Ok(&self.find(name)?.about)
+    }
+
+    /// The same choice under its canonical name with every parameter spelled out: what a record keeps.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] or [`Error::Parameter`].
+    pub fn complete(&self, choice: &Choice) -> Result<Choice> {
+        let about = self.about(&choice.name)?;
+        let values = about.values(choice)?;
+        let given = about.parameters.iter().filter_map(|p| Some((p.key.to_owned(), values.0.get(p.key)?.to_string())));
+        Ok(Choice { name: about.name.to_owned(), given: given.collect() })
+    }
+
+    fn find(&self, name: &str) -> Result<&Entry<B>> {
+        let wanted = canonical(name);
+        let names = |about: &About| std::iter::once(about.name).chain(about.aliases.iter().copied());
+        // A name comes before an alias: an added entry may take a name that was only an alias so far.
+        let named = self.entries.iter().find(|e| canonical(e.about.name) == wanted);
+        let found = named.or_else(|| self.entries.iter().find(|e| names(&e.about).any(|n| canonical(n) == wanted)));
+        if let Some(entry) = found {
+            return Ok(entry);
+        }
+        let all = self.entries.iter().flat_map(|e| names(&e.about).map(move |n| (e.about.name, n)));
+        let nearest = all
+            .map(|(name, known)| (strsim::damerau_levenshtein(&wanted, &canonical(known)), name))
+            .min()
+            .filter(|(distance, _)| *distance <= 2.max(wanted.chars().count() / 2))
+            .map(|(_, name)| name.to_owned());
+        Err(Error::Unknown { kind: self.kind, name: name.to_owned(), nearest })
+    }
+}
+
+impl About {
+    /// Checks what was given against the parameters and fills in the defaults.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for an unknown key, a key given twice, a malformed or out-of-range value.
+    pub fn values(&self, choice: &Choice) -> Result<Values> {
+        let refuse = |what: String, hint: String| Error::Parameter { owner: self.name.to_owned(), what, hint };
+        let mut values: BTreeMap<_, _> = self.parameters.iter().map(|p| (p.key, p.kind.default())).collect();
+        let mut seen = Vec::new();
+        for (key, written) in &choice.given {
+            let Some(parameter) = self.parameters.iter().find(|p| p.key.eq_ignore_ascii_case(key)) else {
+                let keys: Vec<_> = self.parameters.iter().map(|p| p.key).collect();
+                let hint = match keys.is_empty() {
+                    true => format!("{} takes no parameters", self.name),
+                    false => format!("it takes {}", keys.join(", ")),
+                };
+                return Err(refuse(format!("there is no parameter '{key}'"), hint));
+            };
+            if seen.contains(&parameter.key) {
+                return Err(refuse(format!("'{key}' is given twice"), "give it once".into()));
+            }
+            seen.push(parameter.key);
+            let value = parameter.kind.parse(written);
+            let value =
+                value.ok_or_else(|| refuse(format!("'{key}={written}' is not allowed"), parameter.to_string()))?;
+            values.insert(parameter.key, value);
+        }
+        Ok(Values(values))
+    }
+}
+
+impl Kind {
+    /// The value when none is given.
+    pub fn default(&self) -> Value {
+        match self {
+            Self::Number { default, .. } => Value::Number(*default),
+            Self::Word { default, .. } => Value::Word((*default).to_owned()),
+        }
+    }
+
+    fn parse(&self, written: &str) -> Option<Value> {
+        match self {
+            Self::Number { min, max, .. } => {
+                let number: f64 = written.trim().parse().ok()?;
+                // Adding zero makes -0 a plain 0.
+                (number >= *min && number <= *max).then_some(Value::Number(number + 0.0))
+            }
+            Self::Word { options, .. } => {
+                options.iter().find(|o| o.eq_ignore_ascii_case(written.trim())).map(|o| Value::Word((*o).to_owned()))
+            }
+        }
+    }
+}
+
+impl Values {
+    /// The number under `key`. A key that the entry did not declare as a number is a programming error.
+    pub fn number(&self, key: &str) -> f64 {
+        match self.0.get(key) {
+            Some(Value::Number(number)) => *number,
+            other => unreachable!("parameter '{key}' was declared as a number, found {other:?}"),
+        }
+    }
+
+    /// The word under `key`. A key that the entry did not declare as a word is a programming error.
+    pub fn word(&self, key: &str) -> &str {
+        match self.0.get(key) {
+            Some(Value::Word(word)) => word,
+            other => unreachable!("parameter '{key}' was declared as a word, found {other:?}"),
+        }
+    }
+}
+
+impl Choice {
+    /// A choice without parameters.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), given: Vec::new() }
+    }
+
+    /// The same with one parameter more.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl fmt::Display) -> Self {
+        self.given.push((key.into(), value.to_string()));
+        self
+    }
+}
+
+impl FromStr for Choice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+        let refuse = |what: String| Error::Parameter {
+            owner: name.trim().to_owned(),
+            what,
+            hint: "write it as name:key=value,key=value".into(),
+        };
+        let mut given = Vec::new();
+        for pair in rest.split(',').filter(|pair| !pair.trim().is_empty()) {
+            let (key, value) = pair.split_once('=').ok_or_else(|| refuse(format!("'{}' has no value", pair.trim())))?;
+            given.push((key.trim().to_owned(), value.trim().to_owned()));
+        }
+        match name.trim() {
+            "" => Err(refuse("the name is empty".into())),
+            name => Ok(Self { name: name.to_owned(), given }),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        for (i, (key, value)) in self.given.iter().enumerate() {
+            write!(f, "{}{key}={value}", if i == 0 { ':' } else { ',' })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Word(word) => f.write_str(word),
+        }
+    }
+}
+
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Number { default, min, max } => write!(f, "{}: {min} to {max}, default {default}", self.key),
+            Kind::Word { default, options } => write!(f, "{}: {}, default {default}", self.key, options.join(" | ")),
+        }
+    }
+}
+
+/// Names are compared without regard to case, dashes, underscores and spaces.
+fn canonical(name: &str) -> String {
+    name.trim().to_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | ' ')).collect()
+}

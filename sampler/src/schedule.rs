@@ -1,0 +1,239 @@
+//! Schedules: which sigmas a run visits. All arithmetic is f64; a [`Schedule`] is validated once, when it is made.
+//!
+//! The grids below start from `u_i = 1 - i/N`, `i = 0..=N`.
+
+use std::ops::RangeInclusive;
+
+use crate::catalog::{About, BuildSchedule, Entry, Kind, Parameter};
+use crate::path::Path;
+use crate::{Error, Result};
+
+/// The number of steps a schedule may have.
+pub const STEPS: RangeInclusive<usize> = 1..=10_000;
+
+/// Sequence lengths between which FLUX interpolates its shift: 256x256 and 1024x1024 pixels at 16 pixels a token
+/// (black-forest-labs/flux `sampling.py:281-305`).
+const FLUX_TOKENS: [f64; 2] = [256.0, 4096.0];
+
+/// The smallest sigma of SD3's training table, 1 of 1000 (Stability-AI/sd3.5 `sd3_infer.py:295-303`).
+const SD3_SIGMA_MIN: f64 = 1.0 / 1000.0;
+
+/// The sigmas of a run, from the noisiest to the cleanest: at least two, finite, strictly decreasing, inside `[0, 1]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule(Vec<f64>);
+
+impl Schedule {
+    /// Any list of sigmas. It may begin below 1 (a picture that is changed, not made) and end above 0.
+    ///
+    /// # Errors
+    /// [`Error::Schedule`] saying which of the conditions fails where.
+    pub fn new(sigmas: Vec<f64>) -> Result<Self> {
+        let steps = sigmas.len().saturating_sub(1);
+        if !STEPS.contains(&steps) {
+            return Err(Error::Schedule(format!(
+                "a schedule has {} to {} steps, this one has {steps}",
+                STEPS.start(),
+                STEPS.end()
+            )));
+        }
+        if let Some((i, sigma)) = sigmas.iter().enumerate().find(|(_, sigma)| !(0.0..=1.0).contains(*sigma)) {
+            return Err(Error::Schedule(format!("sigma {i} of the schedule is {sigma}, outside [0, 1]")));
+        }
+        let mut neighbours = sigmas.iter().zip(sigmas.iter().skip(1)).enumerate();
+        if let Some((i, (sigma, next))) = neighbours.find(|(_, (sigma, next))| next >= sigma) {
+            let relation = if next == sigma { "equal to" } else { "above" };
+            let next_index = i + 1;
+            return Err(Error::Schedule(format!(
+                "sigma {next_index} of the schedule is {next}, {relation} sigma {i} ({sigma}): the schedule must fall"
+            )));
+        }
+        Ok(Self(sigmas))
+    }
+
+    /// A list somebody wrote by hand: as [`Schedule::new`], and it must end at 0, where the picture is.
+    ///
+    /// # Errors
+    /// [`Error::Schedule`].
+    pub fn explicit(sigmas: Vec<f64>) -> Result<Self> {
+        match sigmas.last() {
+            Some(last) if *last != 0.0 => {
+                Err(Error::Schedule(format!("the last sigma of the schedule is {last}, it must be 0")))
+            }
+            _ => Self::new(sigmas),
+        }
+    }
+
+    /// `sigma = u`: equal steps.
+    ///
+    /// # Errors
+    /// [`Error::Schedule`] unless `steps` is in [`STEPS`].
+    pub fn uniform(steps: usize) -> Result<Self> {
+        Self::new(grid(steps)?.collect())
+    }
+
+    /// The same schedule with every sigma shifted towards noise (`shift > 1`) or data (`shift < 1`):
+    ///
+    /// `sigma = s u / (1 + (s - 1) u)`
+    ///
+    /// which moves the log signal-to-noise ratio by `-ln s` everywhere (Esser et al. 2024, arXiv 2403.03206, eq. 23;
+    /// Stability-AI/sd3.5 `sd3_impls.py:44-48`).
+    ///
+    /// # Errors
+    /// [`Error::Schedule`] if `shift` is not a positive number, or so extreme that neighbouring sigmas coincide.
+    pub fn shifted(&self, shift: f64) -> Result<Self> {
+        let shift = positive(shift)?;
+        Self::new(self.0.iter().map(|u| shifted(*u, shift)).collect())
+    }
+
+    /// FLUX's schedule: the uniform one shifted by `e^mu` with [`flux_mu`] of the picture's size
+    /// (black-forest-labs/flux `sampling.py:277-305`; diffusers' `linspace(1, 1/N, N)` is the same grid).
+    ///
+    /// # Errors
+    /// [`Error::Schedule`] for a bad number of steps or a `mu` so extreme that neighbouring sigmas coincide.
+    pub fn flux(steps: usize, mu: f64) -> Result<Self> {
+        Self::uniform(steps)?.shifted(libm::exp(mu))
+    }
+
+    /// SD3's schedule, shifted twice: `N` equal steps from 1 down to `shift(1/1000)`, shifted again, then 0. The
+    /// reference does this (Stability-AI/sd3.5 `sd3_infer.py:295-303`), and so does diffusers
+    /// (`scheduling_flow_match_euler_discrete.py`, issue 13243); the late small sigma it gives makes cleaner pictures
+    /// than the plain shift.
+    ///
+    /// # Errors
+    /// [`Error::Schedule`] as [`Schedule::shifted`].
+    pub fn sd3(steps: usize, shift: f64) -> Result<Self> {
+        let shift = positive(shift)?;
+        let least = shifted(SD3_SIGMA_MIN, shift);
+        // `steps` points, ends included: u runs over 1, .., 0 in steps - 1 intervals; one step is the point 1 alone.
+        let last = steps.saturating_sub(1).max(1) as f64;
+        let points = grid(steps)?.take(steps).enumerate();
+        let sigmas = points.map(|(i, _)| shifted(1.0 + (least - 1.0) * (i as f64 / last), shift));
+        Self::new(sigmas.chain([0.0]).collect())
+    }
+
+    /// Equal steps in the time of an affine path, seen from the straight one: `sigma = beta/(alpha + beta)`, with the
+    /// first sigma exactly 1 (a path that keeps a trace of the data at its noisy end is started from pure noise).
+    ///
+    /// # Errors
+    /// [`Error::Schedule`] for a bad number of steps.
+    pub fn path(steps: usize, path: Path) -> Result<Self> {
+        let times = grid(steps)?.skip(1);
+        Self::new([1.0].into_iter().chain(times.map(|t| path.coefficients(t).sigma())).collect())
+    }
+
+    /// Number of steps, at least 1.
+    pub fn steps(&self) -> usize {
+        self.0.len() - 1
+    }
+
+    /// All sigmas, [`Schedule::steps`] + 1 of them.
+    pub fn sigmas(&self) -> &[f64] {
+        &self.0
+    }
+
+    /// Where step `index` begins and ends; `None` after the last.
+    pub fn interval(&self, index: usize) -> Option<[f64; 2]> {
+        Some([*self.0.get(index)?, *self.0.get(index + 1)?])
+    }
+}
+
+/// FLUX's `mu` for a picture of `image_tokens` tokens: the line through `(256, base_shift)` and `(4096, max_shift)`
+/// (black-forest-labs/flux `sampling.py:281-305`).
+pub fn flux_mu(image_tokens: usize, base_shift: f64, max_shift: f64) -> f64 {
+    let [few, many] = FLUX_TOKENS;
+    base_shift + (max_shift - base_shift) * (image_tokens as f64 - few) / (many - few)
+}
+
+/// The schedules of this crate, in display order.
+pub fn entries() -> Vec<Entry<BuildSchedule>> {
+    const SHIFT: Parameter = Parameter {
+        key: "shift",
+        meaning: "above 1 spends more steps near noise, below 1 near the picture",
+        kind: Kind::Number { default: 3.0, min: 0.01, max: 100.0 },
+    };
+    let uniform = About {
+        name: "uniform",
+        aliases: &["simple", "normal"],
+        meaning: "equal steps in sigma, what FLUX.1 schnell was distilled for",
+        formula: "sigma_i = u_i = 1 - i/N",
+        citation: "black-forest-labs/flux sampling.py:288-296",
+        parameters: &[],
+    };
+    let shift = About {
+        name: "shift",
+        aliases: &["shifted"],
+        meaning: "the uniform schedule moved towards noise, for larger pictures",
+        formula: "sigma = s u/(1 + (s - 1) u)",
+        citation: "Esser et al. 2024, arXiv 2403.03206, eq. 23",
+        parameters: &[SHIFT],
+    };
+    let flux = About {
+        name: "flux",
+        aliases: &["flux-dynamic"],
+        meaning: "a shift that grows with the picture, what FLUX.1 dev was trained for",
+        formula: "sigma = s u/(1 + (s - 1) u), s = e^mu, mu linear in the image tokens",
+        citation: "black-forest-labs/flux sampling.py:277-305",
+        parameters: &[
+            Parameter {
+                key: "base_shift",
+                meaning: "mu at 256 image tokens",
+                kind: Kind::Number { default: 0.5, min: -5.0, max: 5.0 },
+            },
+            Parameter {
+                key: "max_shift",
+                meaning: "mu at 4096 image tokens",
+                kind: Kind::Number { default: 1.15, min: -5.0, max: 5.0 },
+            },
+        ],
+    };
+    let sd3 = About {
+        name: "sd3",
+        aliases: &["double-shift"],
+        meaning: "the shift applied twice as SD3's reference does, with a last step close to the picture",
+        formula: "u from 1 to shift(1/1000) in N points, sigma = shift(u), then 0",
+        citation: "Stability-AI/sd3.5 sd3_infer.py:295-303",
+        parameters: &[SHIFT],
+    };
+    let path = About {
+        name: "path",
+        aliases: &["path-time"],
+        meaning: "equal steps in the time of another diffusion's path",
+        formula: "sigma = beta(u)/(alpha(u) + beta(u)), sigma_0 = 1",
+        citation: "lqiang67/rectified-flow interpolation_convertor.py:46-96",
+        parameters: &[Path::PARAMETER],
+    };
+    vec![
+        Entry::schedule(uniform, |_, plan| Schedule::uniform(plan.steps)),
+        Entry::schedule(shift, |values, plan| Schedule::uniform(plan.steps)?.shifted(values.number("shift"))),
+        Entry::schedule(flux, |values, plan| {
+            let mu = flux_mu(plan.image_tokens, values.number("base_shift"), values.number("max_shift"));
+            Schedule::flux(plan.steps, mu)
+        }),
+        Entry::schedule(sd3, |values, plan| Schedule::sd3(plan.steps, values.number("shift"))),
+        Entry::schedule(path, |values, plan| Schedule::path(plan.steps, values.word("path").parse()?)),
+    ]
+}
+
+/// `u_0 = 1, .., u_N = 0`, both exact.
+fn grid(steps: usize) -> Result<impl Iterator<Item = f64>> {
+    if !STEPS.contains(&steps) {
+        return Err(Error::Schedule(format!(
+            "{steps} steps were asked for, {} to {} can be taken",
+            STEPS.start(),
+            STEPS.end()
+        )));
+    }
+    Ok((0..=steps).map(move |i| (steps - i) as f64 / steps as f64))
+}
+
+fn positive(shift: f64) -> Result<f64> {
+    match shift.is_finite() && shift > 0.0 {
+        true => Ok(shift),
+        false => Err(Error::Schedule(format!("a shift is a positive number, not {shift}"))),
+    }
+}
+
+/// `s u / (1 + (s - 1) u)`, written so that 0 and 1 stay exactly themselves for every `s`.
+fn shifted(u: f64, s: f64) -> f64 {
+    s * u / (s * u + (1.0 - u))
+}
