@@ -1,6 +1,7 @@
 //! The seam between the pipeline and the families of networks. A family is one folder that implements these traits and
 //! one arm in [`open`].
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use candle_core::{Device, Tensor};
@@ -8,7 +9,7 @@ use serde::Deserialize;
 
 use crate::spec::ModelIndex;
 use crate::vae::VaeConfig;
-use crate::weights::ModelFiles;
+use crate::weights::{ModelFiles, Reader};
 use crate::{Conditioning, Error, Result, flux};
 
 /// A family as far as its configuration files tell: what it needs, and how its parts are read.
@@ -57,6 +58,23 @@ pub struct Load<'a> {
     pub on_read: &'a dyn Fn(u64) -> ControlFlow<()>,
 }
 
+impl Load<'_> {
+    /// Reads one part from its weight file. `read` also says which prefixes of tensors the part may leave unread.
+    ///
+    /// # Errors
+    /// Those of the file, of `read`, and [`Error::UnknownTensor`] for a tensor that nobody asked for.
+    pub fn part<T>(
+        &self,
+        file: &str,
+        read: impl FnOnce(&Reader<'_>) -> Result<(T, &'static [&'static str])>,
+    ) -> Result<T> {
+        let weights = self.files.weights(file)?;
+        let (part, optional) = read(&weights.reader(self.device, self.on_read))?;
+        weights.finish(optional)?;
+        Ok(part)
+    }
+}
+
 /// A prompt's features.
 #[derive(Clone, Debug)]
 pub struct Encoding {
@@ -75,6 +93,12 @@ pub trait TextEncoder: Send {
     /// # Errors
     /// Those of the tokenizers and the tensor library.
     fn encode(&self, prompt: &str) -> Result<Encoding>;
+
+    /// The words of `prompt` that are not among the `known` ones, in order, each once.
+    ///
+    /// # Errors
+    /// Those of the tokenizer.
+    fn unknown_words(&self, known: &BTreeSet<String>, prompt: &str) -> Result<Vec<String>>;
 }
 
 /// The velocity network of a family.
@@ -107,7 +131,9 @@ pub fn open(files: &ModelFiles, index: &ModelIndex) -> Result<Box<dyn Family>> {
         "FluxTransformer2DModel" => Ok(Box::new(flux::FluxFamily::open(files, FILE, index.pooled)?)),
         other => Err(Error::Config {
             file: FILE.into(),
-            what: format!("'{other}' is not a transformer this version knows; it knows FluxTransformer2DModel (FLUX.1)"),
+            what: format!(
+                "'{other}' is not a transformer this version knows; it knows FluxTransformer2DModel (FLUX.1)"
+            ),
         }),
     }
 }

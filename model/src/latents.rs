@@ -39,6 +39,14 @@ impl Latents {
         &self.0
     }
 
+    /// Whether every value is a finite number.
+    ///
+    /// # Errors
+    /// If the values cannot be read back.
+    pub fn is_finite(&self) -> Result<bool> {
+        Ok(self.values()?.iter().all(|value| value.is_finite()))
+    }
+
     fn values(&self) -> Result<Vec<f32>> {
         Ok(self.0.flatten_all()?.to_vec1()?)
     }

@@ -17,9 +17,9 @@ use crate::event::{Event, Outcome, Picture, StepDone, Warning};
 use crate::family::{Encoding, Load, TextEncoder, Transformer};
 use crate::latents::{Seeds, foreign};
 use crate::spec::Spec;
-use crate::vae::Decoder;
+use crate::vae::Autoencoder;
 use crate::weights::{HashCache, ModelFiles};
-use crate::{Conditioning, Error, Latents, Request, Result, catalog, text, vae};
+use crate::{Conditioning, Error, Latents, Request, Result, catalog, vae};
 
 /// A model, ready to make pictures. Weights are read when first needed and stay.
 pub struct Pipeline {
@@ -35,7 +35,7 @@ pub struct Pipeline {
 struct Parts {
     text: Box<dyn TextEncoder>,
     transformer: Box<dyn Transformer>,
-    decoder: Decoder,
+    autoencoder: Autoencoder,
 }
 
 /// How many prompts' features are kept.
@@ -79,11 +79,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// What is wrong with the request, the files, or the numbers; being stopped is no error.
-    pub fn generate(
-        &mut self,
-        request: &Request,
-        observe: impl FnMut(Event) -> ControlFlow<()>,
-    ) -> Result<Outcome> {
+    pub fn generate(&mut self, request: &Request, observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Outcome> {
         let observer = Observer::new(observe);
         let mut outcome = Outcome::default();
         match self.make(request, &observer, &mut outcome) {
@@ -98,17 +94,17 @@ impl Pipeline {
 
     fn make(&mut self, request: &Request, observer: &Observer<'_>, outcome: &mut Outcome) -> Result<()> {
         for warning in request.check(&self.spec)? {
-            observer.ask(Event::Warning(warning))?;
+            observer.proceed(Event::Warning(warning))?;
         }
         let clock = Instant::now();
         self.load(observer)?;
         outcome.loading = clock.elapsed();
 
         let clock = Instant::now();
-        observer.ask(Event::Encoding)?;
+        observer.proceed(Event::Encoding)?;
         let guided = self.condition(request)?;
         for warning in self.prompt_warnings(&request.prompt)? {
-            observer.ask(Event::Warning(warning))?;
+            observer.proceed(Event::Warning(warning))?;
         }
         outcome.encoding = clock.elapsed();
 
@@ -133,7 +129,15 @@ impl Pipeline {
             let mut request = request.for_seed(seed);
             request.stop_after = stopped.map(|(taken, _)| taken);
             let (evaluations, elapsed) = (sampled.evaluations, begun.elapsed());
-            observer.tell(Event::Picture(Box::new(Picture { index, seed, image, request, stopped, evaluations, elapsed })));
+            observer.tell(Event::Picture(Box::new(Picture {
+                index,
+                seed,
+                image,
+                request,
+                stopped,
+                evaluations,
+                elapsed,
+            })));
         }
         Ok(())
     }
@@ -155,15 +159,19 @@ impl Pipeline {
                 before.set(before.get() + last.get());
             }
             last.set(bytes);
-            observer.tell(Event::Loading { part: part.get(), bytes: before.get() + bytes, total })
+            observer.ask(Event::Loading { part: part.get(), bytes: before.get() + bytes, total })
         };
         let load = Load { files: &self.files, device: &self.device, on_read: &on_read };
         let text = self.spec.family.load_text(&load, self.spec.text_length)?;
         part.set("transformer");
         let transformer = self.spec.family.load_transformer(&load)?;
         part.set("autoencoder");
-        let decoder = vae::load_decoder(&self.spec.vae, &load)?;
-        self.parts = Some(Parts { text, transformer, decoder });
+        let autoencoder = load.part("vae/diffusion_pytorch_model.safetensors", |reader| {
+            let autoencoder = Autoencoder::load_decoder(&self.spec.vae, reader)?;
+            let unread = autoencoder.optional_tensors();
+            Ok((autoencoder, unread))
+        })?;
+        self.parts = Some(Parts { text, transformer, autoencoder });
         Ok(())
     }
 
@@ -212,8 +220,9 @@ impl Pipeline {
         if prompt.trim().is_empty() {
             warnings.push(Warning::new("prompt-empty", "the prompt is empty; the model draws what it likes"));
         }
-        if let Some(words) = &self.spec.words {
-            warnings.extend(unknown_words(&self.spec, words, prompt));
+        if let Some(words) = self.spec.words.clone() {
+            let unknown = self.parts()?.text.unknown_words(&words, prompt)?;
+            warnings.extend(unknown_words(&self.spec, &unknown));
         }
         if let Some(cut) = self.encode(prompt)?.cut {
             let shown: String = cut.chars().take(60).collect();
@@ -263,7 +272,7 @@ impl Pipeline {
         let conditioned = |conditioning| Conditioned { transformer, conditioning };
         let mut velocity =
             Cfg { positive: conditioned(&guided.positive), negative: conditioned(&guided.negative), scale: guided.cfg };
-        let (mut seeds, mut ask) = (Seeds(vec![seed]), || observer.tell(Event::Tick));
+        let (mut seeds, mut ask) = (Seeds(vec![seed]), || observer.ask(Event::Tick));
         let mut env = Env::new(&mut velocity, &mut seeds, &mut ask);
 
         let clock = Instant::now();
@@ -305,7 +314,7 @@ impl Pipeline {
         if !latents.is_finite()? {
             return Err(Error::NotFinite { stage: "transformer" });
         }
-        let pixels = self.parts()?.decoder.decode(latents.tensor())?;
+        let pixels = self.parts()?.autoencoder.decode(latents.tensor())?;
         vae::to_rgb(&pixels)?.into_iter().next().ok_or(Error::NotFinite { stage: "autoencoder" })
     }
 }
@@ -315,14 +324,14 @@ fn is_path(model: &str) -> bool {
     model.contains(['/', '\\']) || model.starts_with('.') || PathBuf::from(model).exists()
 }
 
-fn unknown_words(spec: &Spec, words: &std::collections::BTreeSet<String>, prompt: &str) -> Option<Warning> {
-    let unknown = text::unknown_words(words, prompt);
+fn unknown_words(spec: &Spec, unknown: &[String]) -> Option<Warning> {
     if unknown.is_empty() {
         return None;
     }
     let shown = unknown.iter().take(12).map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
     let more = if unknown.len() > 12 { format!(" and {} more", unknown.len() - 12) } else { String::new() };
-    let message = format!("{} does not know {shown}{more}; it draws {}", spec.name, spec.entry.about);
+    let draws = spec.draws.as_ref().map(|draws| format!("; it draws {draws}")).unwrap_or_default();
+    let message = format!("{} does not know {shown}{more}{draws}", spec.name);
     Some(Warning::new("unknown-words", message))
 }
 
@@ -370,17 +379,21 @@ impl<'a> Observer<'a> {
         self.stopped.get()
     }
 
-    /// Tells, and says whether to go on.
-    fn tell(&self, event: Event) -> ControlFlow<()> {
-        let answer = (self.observe.borrow_mut())(event);
-        if answer.is_break() {
+    /// Tells; a "stop" is remembered.
+    fn tell(&self, event: Event) {
+        if (self.observe.borrow_mut())(event).is_break() {
             self.stopped.set(true);
         }
+    }
+
+    /// Tells, and says whether to go on.
+    fn ask(&self, event: Event) -> ControlFlow<()> {
+        self.tell(event);
         if self.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Tells, and turns "stop" into [`Error::Cancelled`].
-    fn ask(&self, event: Event) -> Result<()> {
-        if self.tell(event).is_break() { Err(Error::Cancelled) } else { Ok(()) }
+    fn proceed(&self, event: Event) -> Result<()> {
+        if self.ask(event).is_break() { Err(Error::Cancelled) } else { Ok(()) }
     }
 }

@@ -172,7 +172,8 @@ impl Draft {
     fn resolve_schedule(&self, spec: &Spec, sampler: &Choice, image_tokens: usize) -> Result<(Choice, Schedule)> {
         let steps = match (&self.sigmas, self.steps) {
             (Some(sigmas), Some(steps)) if steps != sigmas.len().saturating_sub(1) => {
-                let what = format!("{} sigmas make {} steps, not {steps}", sigmas.len(), sigmas.len().saturating_sub(1));
+                let what =
+                    format!("{} sigmas make {} steps, not {steps}", sigmas.len(), sigmas.len().saturating_sub(1));
                 return Err(Error::invalid(what, "leave --steps out, or give one sigma more than steps"));
             }
             (Some(sigmas), _) => sigmas.len().saturating_sub(1),
@@ -180,11 +181,13 @@ impl Draft {
         };
         let named = match (&self.schedule, self.shift) {
             (Some(choice), None) => choice.clone(),
-            (None, None) => match spec.samplers.schedule_of(sampler)? {
+            (None, None) => match spec.samplers.preferred_schedule(sampler)? {
                 Some(own) => own,
                 None => spec.entry.defaults.schedule(),
             },
-            (choice, Some(shift)) => shifted(choice.clone().unwrap_or_else(|| spec.entry.defaults.schedule()), shift, spec)?,
+            (choice, Some(shift)) => {
+                shifted(choice.clone().unwrap_or_else(|| spec.entry.defaults.schedule()), shift, spec)?
+            }
         };
         let named = spec.schedules.complete(&named);
         match &self.sigmas {

@@ -26,6 +26,8 @@ pub struct Spec {
     pub schedules: Schedules,
     /// The words a narrow model knows; `None` for models of the whole language.
     pub words: Option<BTreeSet<String>>,
+    /// What a narrow model draws, as the end of a sentence.
+    pub draws: Option<String>,
     /// Tokens of text it reads.
     pub text_length: usize,
     pub(crate) family: Box<dyn Family>,
@@ -35,7 +37,7 @@ pub struct Spec {
     parameters: u64,
 }
 
-/// `model_index.json` as diffusers writes it, with three fields of ours, all optional.
+/// `model_index.json` as diffusers writes it, with fields of ours, all optional.
 #[derive(Debug, Default, Deserialize)]
 pub struct ModelIndex {
     /// The catalogue entry whose defaults apply.
@@ -47,6 +49,8 @@ pub struct ModelIndex {
     pub pooled: Pooled,
     /// All words a narrow model knows.
     pub words: Option<BTreeSet<String>>,
+    /// What a narrow model draws, as the end of a sentence.
+    pub draws: Option<String>,
 }
 
 /// Where FLUX's pooled vector comes from.
@@ -79,15 +83,15 @@ impl Spec {
             Some(entry) => entry,
             None => crate::catalog::find(&kind)?,
         };
-        let vae: VaeConfig = files.json("vae/config.json")?;
-        vae.check("vae/config.json")?;
+        let vae = VaeConfig::parse("vae/config.json", &files.read("vae/config.json")?)?;
         family.check(&vae)?;
         let preview = match files.has("vae/preview.json") {
             true => Some(files.json::<LinearPreview>("vae/preview.json")?),
             false => None,
         };
         let mut weight_files = family.text_weights();
-        weight_files.extend(["transformer/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"]);
+        weight_files
+            .extend(["transformer/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"]);
         let (mut weights, mut parameters) = (Vec::new(), 0);
         for file in weight_files {
             parameters += files.weights(file)?.parameters();
@@ -99,6 +103,7 @@ impl Spec {
             samplers: Samplers::builtin(),
             schedules: Schedules::builtin(),
             words: index.words,
+            draws: index.draws,
             text_length: index.text_length.unwrap_or(entry.text_length),
             family,
             vae,
@@ -110,7 +115,7 @@ impl Spec {
 
     /// Width and height must be multiples of this: the autoencoder's factor times the transformer's patch.
     pub fn size_multiple(&self) -> u32 {
-        (self.vae.factor() * self.family.patch()) as u32
+        (self.vae.latent_factor() * self.family.patch()) as u32
     }
 
     /// Tokens the transformer sees for a picture of this size.
@@ -121,7 +126,7 @@ impl Spec {
 
     /// Shape of the latents of a picture of this size: channels, height, width.
     pub fn latent_shape(&self, width: u32, height: u32) -> (usize, usize, usize) {
-        let factor = self.vae.factor();
+        let factor = self.vae.latent_factor();
         (self.vae.latent_channels, height as usize / factor, width as usize / factor)
     }
 
@@ -145,7 +150,10 @@ impl Spec {
         let multiple = self.size_multiple();
         let size = format!("{width} x {height}");
         if width == 0 || height == 0 {
-            return Err(Error::invalid(format!("a picture of {size} has no pixels"), "give a width and a height above 0"));
+            return Err(Error::invalid(
+                format!("a picture of {size} has no pixels"),
+                "give a width and a height above 0",
+            ));
         }
         if width > LARGEST_SIDE || height > LARGEST_SIDE {
             let hint = format!("no side may be longer than {LARGEST_SIDE}");
@@ -167,9 +175,15 @@ impl Spec {
             hidden: self.family.hidden() as u64,
             heads: self.family.heads() as u64,
             pixels: u64::from(width) * u64::from(height),
-            decoder_channels: self.vae.full_resolution_channels() as u64,
+            decoder_channels: decoder_channels(&self.vae) as u64,
         }
     }
+}
+
+/// Channels of the decoder at full resolution: those that come up from the level below.
+fn decoder_channels(vae: &VaeConfig) -> usize {
+    let channels = &vae.block_out_channels;
+    channels.get(1).or(channels.first()).copied().unwrap_or(0)
 }
 
 const MODEL_INDEX: &str = "model_index.json";

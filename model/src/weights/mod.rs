@@ -1,5 +1,9 @@
 //! Weights on their way from files to networks: the only memory mapping, later the only network access.
 
+mod files;
+mod hash;
 mod safetensors;
 
-pub use self::safetensors::{Reader, Weights};
+pub use self::files::ModelFiles;
+pub use self::hash::{HashCache, sha256};
+pub use self::safetensors::{OnRead, Reader, Weights};

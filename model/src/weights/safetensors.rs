@@ -96,6 +96,11 @@ impl Weights {
         self.data.len() as u64
     }
 
+    /// Number of values in the file.
+    pub fn parameters(&self) -> u64 {
+        self.header.tensors().values().map(|info| info.shape.iter().map(|&n| n as u64).product::<u64>()).sum()
+    }
+
     /// The names in the file, sorted.
     pub fn names(&self) -> Vec<String> {
         let mut names = self.header.offset_keys();
