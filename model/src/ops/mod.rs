@@ -1,5 +1,11 @@
 //! Operations the networks share, each in plain candle.
 
 pub mod activation;
+pub mod attention;
+pub mod conv;
+pub mod group_norm;
+mod host;
 pub mod linear;
 pub mod norm;
+pub mod rope;
+pub mod timestep;
