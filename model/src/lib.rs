@@ -1,4 +1,12 @@
-//! x
+//! Rectified-flow transformers, their text encoders and autoencoders, and the pipeline from prompt to picture.
+//!
+//! Read [`pipeline`] first. [`catalog`] lists the models, [`request`] says what a picture is made from, [`event`] what
+//! can happen on the way. The networks live in [`text`], [`flux`] and [`vae`] and read their weights through
+//! [`weights`]. This crate knows no window, no command line and no stdout.
+
+#![deny(missing_docs)]
+
+pub mod catalog;
 pub mod conditioning;
 mod error;
 pub mod event;
@@ -7,8 +15,11 @@ pub mod flux;
 pub mod latents;
 pub mod memory;
 pub mod ops;
+pub mod pipeline;
 pub mod preview;
 pub mod probe;
+pub mod request;
+pub mod spec;
 pub mod text;
 pub mod vae;
 pub mod weights;

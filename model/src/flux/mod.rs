@@ -3,10 +3,12 @@
 
 mod blocks;
 mod config;
+mod family;
 mod packing;
 mod positions;
 mod transformer;
 
 pub use self::config::FluxConfig;
+pub use self::family::FluxFamily;
 pub use self::positions::positions;
 pub use self::transformer::FluxTransformer;
