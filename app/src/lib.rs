@@ -1,0 +1,16 @@
+//! How people use Flowline: the command line, the window, and the files they share.
+//!
+//! [`args`] is the command line as types and [`cli`] what it does; both make pictures through
+//! [`flowline_model::Pipeline::generate`].
+
+pub mod args;
+pub mod cli;
+pub mod command;
+#[cfg(feature = "desktop")]
+pub mod desktop;
+pub mod engine;
+pub mod error;
+pub mod library;
+pub mod record;
+
+pub use error::{Exit, Failure, Result};
