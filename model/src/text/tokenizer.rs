@@ -1,0 +1,147 @@
+//! Prompts to token ids, with the `tokenizer.json` of a transformers checkpoint.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use tokenizers::{NormalizedString, Normalizer};
+
+use crate::{Error, Result};
+
+/// What every encoded prompt looks like: `start` (if any), the prompt, `end`, then `pad` up to `length`.
+///
+/// Tokens are named by their text, because their ids differ from vocabulary to vocabulary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Number of ids.
+    pub length: usize,
+    /// The token before the prompt.
+    pub start: Option<String>,
+    /// The token after the prompt, kept when a prompt is cut.
+    pub end: String,
+    /// The token that fills what is left.
+    pub pad: String,
+}
+
+impl Frame {
+    /// T5: `</s>` after the prompt, `<pad>` behind it. FLUX.1 reads 512 tokens, schnell 256.
+    pub fn t5(length: usize) -> Self {
+        Self { length, start: None, end: "</s>".into(), pad: "<pad>".into() }
+    }
+
+    /// CLIP-L: 77 ids, filled up with the end token.
+    pub fn clip_l() -> Self {
+        let end = "<|endoftext|>";
+        Self { length: 77, start: Some("<|startoftext|>".into()), end: end.into(), pad: end.into() }
+    }
+
+    /// CLIP-G: 77 ids, filled up with the token of id 0, an exclamation mark (Stability-AI/sd3.5 `other_impls.py`).
+    pub fn clip_g() -> Self {
+        Self { pad: "!".into(), ..Self::clip_l() }
+    }
+}
+
+/// A prompt as ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// Exactly [`Frame::length`] ids.
+    pub ids: Vec<u32>,
+    /// How many there were before padding and cutting, start and end token included.
+    pub tokens: usize,
+    /// The part of the prompt that did not fit, as it was typed.
+    pub cut: Option<String>,
+}
+
+/// A vocabulary, the rules to split text into it, and the frame the ids are put in.
+pub struct Tokenizer {
+    file: String,
+    inner: tokenizers::Tokenizer,
+    length: usize,
+    start: Option<u32>,
+    end: u32,
+    pad: u32,
+}
+
+impl Tokenizer {
+    /// Reads the `tokenizer.json` at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read, and those of [`Self::from_bytes`].
+    pub fn open(path: &Path, frame: &Frame) -> Result<Self> {
+        let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
+        Self::from_bytes(&path.display().to_string(), &bytes, frame)
+    }
+
+    /// Reads a `tokenizer.json`; `file` is the name errors print.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] if it is not one or lacks a token of the frame, [`Error::Invalid`] if the frame has no
+    /// room for a prompt.
+    pub fn from_bytes(file: &str, json: &[u8], frame: &Frame) -> Result<Self> {
+        let wrong = |what: String| Error::Tokenizer { file: file.to_owned(), what };
+        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|e| wrong(format!("not a tokenizer ({e})")))?;
+        // Some files carry the length of their first use; ours is the frame's.
+        inner.with_truncation(None).map_err(|e| wrong(e.to_string()))?.with_padding(None);
+        let id = |token: &str| inner.token_to_id(token).ok_or_else(|| wrong(format!("has no token '{token}'")));
+        let start = frame.start.as_deref().map(id).transpose()?;
+        let (end, pad) = (id(&frame.end)?, id(&frame.pad)?);
+        let length = frame.length;
+        if length <= usize::from(start.is_some()) + 1 {
+            return Err(Error::invalid(
+                format!("{length} tokens leave no room for a prompt"),
+                "ask for a longer text length",
+            ));
+        }
+        Ok(Self { file: file.to_owned(), inner, length, start, end, pad })
+    }
+
+    /// The ids of a prompt.
+    ///
+    /// Start and end tokens stand for themselves only where the frame puts them. Typed into a prompt (`</s>`), or
+    /// produced by an unknown character, they are left out, so that no prompt can end early; transformers would let
+    /// them through. The text around them is kept.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] if the vocabulary cannot express the prompt.
+    pub fn encode(&self, prompt: &str) -> Result<Encoded> {
+        let encoding = self.inner.encode(prompt, false).map_err(|e| self.failed(e))?;
+        let framing = |id: u32| id == self.end || Some(id) == self.start;
+        let starts = encoding.get_offsets().iter().map(|offsets| offsets.0);
+        let (prompt_ids, starts): (Vec<u32>, Vec<usize>) =
+            encoding.get_ids().iter().copied().zip(starts).filter(|(id, _)| !framing(*id)).unzip();
+
+        let frame_tokens = usize::from(self.start.is_some()) + 1;
+        let room = self.length - frame_tokens;
+        let cut = starts.get(room).map(|first| prompt[prompt.floor_char_boundary(*first)..].trim());
+        let mut ids: Vec<u32> = self.start.into_iter().collect();
+        ids.extend(prompt_ids.iter().take(room));
+        ids.push(self.end);
+        ids.resize(self.length, self.pad);
+        Ok(Encoded {
+            ids,
+            tokens: prompt_ids.len() + frame_tokens,
+            cut: cut.filter(|text| !text.is_empty()).map(str::to_owned),
+        })
+    }
+
+    /// The words of `prompt` that are not among the `known` ones, in order, each once.
+    ///
+    /// A word is a run of letters and digits after the normalisation of this tokenizer (for the embedded model: lower
+    /// case, and a hyphen separates). For models that were trained on few words and can list them.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] if the prompt cannot be normalised.
+    pub fn unknown_words(&self, known: &BTreeSet<String>, prompt: &str) -> Result<Vec<String>> {
+        let mut text = NormalizedString::from(prompt);
+        if let Some(normalizer) = self.inner.get_normalizer() {
+            normalizer.normalize(&mut text).map_err(|e| self.failed(e))?;
+        }
+        let mut seen = BTreeSet::new();
+        let words = text.get().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        Ok(words.filter(|word| !known.contains(*word) && seen.insert(*word)).map(str::to_owned).collect())
+    }
+
+    fn failed(&self, error: tokenizers::Error) -> Error {
+        Error::Tokenizer { file: self.file.clone(), what: error.to_string() }
+    }
+}
