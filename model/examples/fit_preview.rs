@@ -1,36 +1,75 @@
-//! Fits the linear preview of a model to pictures it makes itself, and prints it as JSON.
+//! Fits the preview of a VAE: `fit_preview VAE_FOLDER FILE.safetensors... > preview.json`.
 //!
-//! `cargo run --release -p flowline-model --example fit_preview -- postcard prompts.json > preview.json`
-//! where `prompts.json` is a list of prompts; every prompt is drawn with two seeds.
+//! Every tensor (b, c, h, w) of the files with as many channels as the VAE's latents is taken for latents, decoded, and
+//! shrunk to their size; the map between the two with the least squared error is printed as JSON.
 
-use std::error::Error;
 use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::ExitCode;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use flowline_model::preview::LinearPreview;
-use flowline_model::{Draft, Event, Latents, Pipeline};
-use flowline_sampler::{NoiseKey, Stream};
-use image::RgbImage;
-use image::imageops::{FilterType, resize};
+use flowline_model::vae::{Autoencoder, VaeConfig, to_rgb};
+use flowline_model::weights::Weights;
+use flowline_model::{Error, Result};
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(model), Some(prompts)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: fit_preview MODEL PROMPTS.json".into());
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.split_first() {
+        Some((vae, files)) if !files.is_empty() => fit(Path::new(vae), files),
+        _ => Err(Error::invalid("nothing to fit", "usage: fit_preview VAE_FOLDER FILE.safetensors...")),
     };
-    let prompts: Vec<String> = serde_json::from_slice(&std::fs::read(prompts)?)?;
-    let mut pipeline = Pipeline::open(&model, None)?;
-    let (mut latents, mut pictures): (Vec<Tensor>, Vec<RgbImage>) = (Vec::new(), Vec::new());
-    for (prompt, seed) in prompts.iter().flat_map(|prompt| [1, 2].map(|seed| (prompt, seed))) {
-        let draft = Draft { prompt: prompt.clone(), seeds: vec![seed], ..Draft::default() };
-        let request = draft.resolve(pipeline.spec())?.request;
-        let (c, h, w) = pipeline.spec().latent_shape(request.width, request.height);
-        let noise = Latents::normal(&[seed], (c, h, w), NoiseKey::first(Stream::INITIAL), &candle_core::Device::Cpu)?;
-        let denoised = pipeline.denoise(&request, noise, |_: Event| ControlFlow::Continue(()))?;
-        let picture = pipeline.decode(&denoised)?;
-        pictures.push(resize(&picture, w as u32, h as u32, FilterType::Triangle));
-        latents.push(denoised.tensor().squeeze(0)?);
+    match result {
+        Ok(preview) => match serde_json::to_string_pretty(&preview) {
+            Ok(json) => {
+                println!("{json}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error.to_string(), "this is a bug"),
+        },
+        Err(error) => fail(&error.to_string(), &error.hint()),
     }
-    println!("{}", serde_json::to_string_pretty(&LinearPreview::fit(&latents, &pictures)?)?);
-    Ok(())
+}
+
+fn fail(what: &str, hint: &str) -> ExitCode {
+    eprintln!("error: {what}\nhint: {hint}");
+    ExitCode::FAILURE
+}
+
+fn fit(folder: &Path, files: &[String]) -> Result<LinearPreview> {
+    let path = folder.join("config.json");
+    let json = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+    let config = VaeConfig::parse("vae/config.json", &json)?;
+    let weights = Weights::open(&folder.join("diffusion_pytorch_model.safetensors"))?;
+    let vae = Autoencoder::load_decoder(&config, &weights.reader(&Device::Cpu, &|_| ControlFlow::Continue(())))?;
+    let (mut latents, mut pictures) = (Vec::new(), Vec::new());
+    for file in files {
+        for (_, tensor) in candle_core::safetensors::load(file, &Device::Cpu)? {
+            if !matches!(tensor.dims(), [_, channels, _, _] if *channels == vae.latent_channels()) {
+                continue;
+            }
+            for n in 0..tensor.dim(0)? {
+                let latent = tensor.narrow(0, n, 1)?;
+                let decoded = vae.decode(&latent)?.clamp(-1f32, 1f32)?;
+                let f = vae.latent_factor();
+                pictures.extend(to_rgb(&decoded.avg_pool2d((f, f))?)?);
+                latents.push(latent.squeeze(0)?);
+            }
+        }
+    }
+    let preview = LinearPreview::fit(&latents, &pictures)?;
+    eprintln!("{} latents, mean error {:.1} of 255 levels", latents.len(), mean_error(&preview, &latents, &pictures)?);
+    Ok(preview)
+}
+
+/// How far the previews are from the pictures they were fitted to.
+fn mean_error(preview: &LinearPreview, latents: &[Tensor], pictures: &[image::RgbImage]) -> Result<f64> {
+    let (mut sum, mut count) = (0u64, 0u64);
+    for (latent, picture) in latents.iter().zip(pictures) {
+        for fitted in preview.apply(&latent.unsqueeze(0)?)? {
+            sum += fitted.iter().zip(picture.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
+            count += picture.len() as u64;
+        }
+    }
+    Ok(sum as f64 / count.max(1) as f64)
 }
