@@ -17,7 +17,7 @@ pub use values::{PICTURES_AT_ONCE, Seeds};
 ///
 /// Without a command, the window opens.
 #[derive(Debug, Parser)]
-#[command(name = "flowline", version, max_term_width = 110)]
+#[command(name = "flowline", bin_name = "flowline", version, max_term_width = 110)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -191,7 +191,8 @@ pub fn parse(words: &[OsString]) -> Result<Asked> {
 /// Whether the words ask for progress as JSON, even if they make no sense as a whole.
 pub fn wants_json_progress(words: &[OsString]) -> bool {
     let pairs = words.iter().zip(words.iter().skip(1));
-    words.iter().any(|word| word == "--progress=json") || pairs.into_iter().any(|(a, b)| a == "--progress" && b == "json")
+    words.iter().any(|word| word == "--progress=json")
+        || pairs.into_iter().any(|(a, b)| a == "--progress" && b == "json")
 }
 
 /// The command line as `clap` knows it, for completion scripts.

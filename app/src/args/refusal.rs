@@ -21,7 +21,8 @@ pub fn failure(error: &clap::Error, words: &[OsString]) -> Failure {
     // The first paragraph may go on in a list: missing arguments, or the values that are allowed.
     let (what, allowed) = what.split_once("\n  [").map_or((what, None), |(what, allowed)| (what, Some(allowed)));
     let what = what.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    let tips: Vec<&str> = paragraphs.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("tip: ")).collect();
+    let tips: Vec<&str> =
+        paragraphs.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("tip: ")).collect();
     let hint = match (allowed, tips.is_empty()) {
         (_, false) => tips.join("; "),
         (Some(allowed), true) => allowed.trim_end().trim_end_matches(']').to_owned(),

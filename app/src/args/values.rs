@@ -82,7 +82,10 @@ pub fn seeds(text: &str) -> Result<Seeds> {
             None => (seed(part)?, seed(part)?),
         };
         if first > last {
-            return Err(Failure::usage(format!("the range {part} runs backwards"), format!("write it as {last}..{first}")));
+            return Err(Failure::usage(
+                format!("the range {part} runs backwards"),
+                format!("write it as {last}..{first}"),
+            ));
         }
         if last - first >= (PICTURES_AT_ONCE - seeds.len()) as u64 {
             let what = format!("more than {PICTURES_AT_ONCE} seeds");

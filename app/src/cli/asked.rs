@@ -147,13 +147,14 @@ pub fn counted_on(first: u64, count: usize) -> Result<Vec<u64>> {
 }
 
 fn source(args: &Generate) -> Source<'_> {
-    let words = args.prompt.as_deref().or(args.prompt_option.as_deref());
-    match (words, &args.prompt_file) {
-        (Some("-"), _) => Source::Stdin,
-        (Some(words), _) => Source::Words(words),
-        (None, Some(file)) if file.as_os_str() == "-" => Source::Stdin,
-        (None, Some(file)) => Source::File(file),
-        (None, None) => Source::Piped,
+    match (args.prompt.as_deref(), &args.prompt_option, &args.prompt_file) {
+        (Some("-"), ..) => Source::Stdin,
+        (Some(words), ..) => Source::Words(words),
+        // A prompt that is a dash can be given here.
+        (_, Some(words), _) => Source::Words(words),
+        (.., Some(file)) if file.as_os_str() == "-" => Source::Stdin,
+        (.., Some(file)) => Source::File(file),
+        (None, None, None) => Source::Piped,
     }
 }
 

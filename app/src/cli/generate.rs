@@ -1,6 +1,5 @@
 //! `flowline generate`: from the options to pictures on the disk. Everything passes through `Pipeline::generate`.
 
-use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -14,7 +13,7 @@ use super::preview::PreviewFile;
 use super::progress::Reporter;
 use super::{dry_run, output};
 use crate::args::Generate;
-use crate::library::{Destination, Library, SaveOptions, Saved, default_folder};
+use crate::library::{Destination, Library, SaveOptions, Saved, default_place};
 use crate::{Exit, Failure, Result};
 
 /// Makes the pictures that `args` asks for, and tells how it went.
@@ -37,7 +36,9 @@ fn make(args: &Generate, reporter: &mut Reporter) -> Result<Exit> {
     let save = SaveOptions { force: args.force, metadata: !args.no_metadata };
     let to_stdout = matches!(destination, Destination::Stdout);
     let library = Library::new(destination, save);
-    library.check()?;
+    if !args.dry_run {
+        library.check()?;
+    }
     let cache = cache_folder().map_err(|warning| reporter.warning(&warning)).ok();
     let mut pipeline = Pipeline::open(&asked.model, cache.as_deref())?;
     let request = resolve(&asked, &pipeline, reporter)?;
@@ -51,7 +52,8 @@ fn make(args: &Generate, reporter: &mut Reporter) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let interrupt = Interrupt::listen();
-    let mut work = Work { library, preview, interrupt, json: args.json, reporter, whole: 0, cut: 0, told: false, failure: None };
+    let mut work =
+        Work { library, preview, interrupt, json: args.json, reporter, whole: 0, cut: 0, told: false, failure: None };
     let outcome = pipeline.generate(&request, |event| work.observe(&event))?;
     if let Some(failure) = work.failure {
         return Err(failure);
@@ -83,7 +85,7 @@ fn make(args: &Generate, reporter: &mut Reporter) -> Result<Exit> {
 /// Where the pictures go.
 fn destination(args: &Generate, reporter: &mut Reporter) -> Result<Destination> {
     let Some(output) = &args.output else {
-        let folder = default_folder();
+        let folder = default_place();
         if let Some(fallback) = folder.fallback {
             reporter.warning(&Warning::new("folder-fallback", fallback));
         }
@@ -91,15 +93,9 @@ fn destination(args: &Generate, reporter: &mut Reporter) -> Result<Destination> 
     };
     let destination = Destination::parse(output.as_os_str())?;
     if let Destination::Stdout = destination {
-        if args.json {
-            return Err(Failure::usage(
-                "standard output cannot carry a picture and JSON",
-                "leave --json out, or give a file with -o",
-            ));
-        }
-        if std::io::stdout().is_terminal() && !args.dry_run {
-            let hint = "send it on: flowline generate -o - … | another-program";
-            return Err(Failure::usage("a picture's bytes would garble the terminal", hint));
+        if args.json && !args.dry_run {
+            let hint = "leave --json out, or give a file with -o";
+            return Err(Failure::usage("standard output cannot carry a picture and JSON", hint));
         }
     }
     Ok(destination)

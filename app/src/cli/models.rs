@@ -86,7 +86,10 @@ pub fn list(json: bool) -> Result<()> {
         let _ = writeln!(text, "    licence   {}", model.licence);
         let ListedDefaults { width, height, steps, sampler, schedule, cfg, guidance } = &model.defaults;
         let guidance = guidance.map(|guidance| format!(", guidance {guidance}")).unwrap_or_default();
-        let _ = writeln!(text, "    defaults  {width} x {height}, {steps} steps, {sampler}, {schedule}, cfg {cfg}{guidance}");
+        let _ = writeln!(
+            text,
+            "    defaults  {width} x {height}, {steps} steps, {sampler}, {schedule}, cfg {cfg}{guidance}"
+        );
     }
     output::data(text.as_bytes())
 }

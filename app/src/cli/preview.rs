@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
 
-use crate::{Failure, Result};
+use crate::library::atomic::Whole;
+use crate::{Failure, Result, record};
 
 /// One pixel of a preview becomes so many along a side.
 const SCALE: u32 = 8;
@@ -25,7 +26,10 @@ impl PreviewFile {
     pub fn new(path: &Path) -> Result<Self> {
         let shown = path.display();
         if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
-            return Err(Failure::usage(format!("the preview {shown} is no PNG file"), "give it a name that ends in .png"));
+            return Err(Failure::usage(
+                format!("the preview {shown} is no PNG file"),
+                "give it a name that ends in .png",
+            ));
         }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -49,10 +53,8 @@ impl PreviewFile {
         let (width, height) = (preview.width().saturating_mul(SCALE), preview.height().saturating_mul(SCALE));
         let large = resize(preview, width, height, FilterType::Triangle);
         let io = |e| Failure::io(&self.path, e);
-        // Written beside it and renamed: whoever watches the file never sees half a picture.
-        let file = tempfile::Builder::new().prefix(".flowline-preview-").suffix(".png").tempfile_in(&self.folder).map_err(io)?;
-        crate::record::write_png(file.as_file(), &large, &[]).map_err(io)?;
-        file.persist(&self.path).map_err(|e| io(e.error))?;
-        Ok(())
+        // Whoever watches the file never sees half a picture.
+        let whole = Whole::write(&self.folder, |out| record::write_png(out, &large, &[])).map_err(io)?;
+        whole.replace(&self.path).map_err(io)
     }
 }

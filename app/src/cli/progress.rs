@@ -21,8 +21,9 @@ pub struct Reporter {
     /// Plain lines: whether reading was announced, and the tenth of the run that was told last.
     announced: bool,
     tenth: Option<(usize, usize)>,
-    /// NDJSON: when the last event of a kind that comes in hundreds was told.
+    /// NDJSON: when the last event was told, and which part of the weights was being read.
     last: Option<Instant>,
+    part: &'static str,
 }
 
 enum Style {
@@ -45,7 +46,7 @@ impl Reporter {
             Progress::Json => Style::Json,
             Progress::None => Style::Quiet,
         };
-        Self { style, told: Vec::new(), announced: false, tenth: None, last: None }
+        Self { style, told: Vec::new(), announced: false, tenth: None, last: None, part: "" }
     }
 
     /// Everything is decided.
@@ -131,7 +132,9 @@ impl Reporter {
     fn event_as_json(&mut self, event: &Event) {
         let pause = match event {
             Event::Tick => Duration::from_secs(1),
-            Event::Loading { bytes, total, .. } if bytes < total => Duration::from_millis(100),
+            Event::Loading { part, .. } if *part == std::mem::replace(&mut self.part, part) => {
+                Duration::from_millis(100)
+            }
             _ => Duration::ZERO,
         };
         if self.last.is_none_or(|last| last.elapsed() >= pause) {
