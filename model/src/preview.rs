@@ -89,9 +89,8 @@ fn solve(mut system: Vec<Vec<f64>>) -> Option<Vec<[f64; 3]>> {
     for column in 0..n {
         let size = |row: &usize| system[*row][column].abs();
         let pivot = (column..n).max_by(|a, b| size(a).total_cmp(&size(b)))?;
-        let smallest = largest * 1e-12;
-        // A comparison that also fails for NaN.
-        if !(size(&pivot) > smallest) {
+        let found = size(&pivot);
+        if found.is_nan() || found <= largest * 1e-12 {
             return None;
         }
         system.swap(column, pivot);

@@ -4,6 +4,7 @@ mod parity;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use candle_core::DType;
 use flowline_model::Error;
@@ -27,7 +28,8 @@ fn clip_g() -> Tokenizer {
 }
 
 fn postcard() -> Tokenizer {
-    open("postcard_tokenizer.json", &Frame::t5(24))
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/postcard");
+    Tokenizer::open(&assets.join("tokenizer/tokenizer.json"), &Frame::t5(24)).unwrap()
 }
 
 /// All of them, with their start and end ids and number of ids.

@@ -51,7 +51,7 @@ impl Error {
             Self::Cancelled => "run the same command again".into(),
             Self::Velocity(_) => "this is a bug in the model; please report it with the command you typed".into(),
             Self::Schedule(_) => {
-                "take 1 to 10000 steps along sigmas that fall strictly inside [0, 1]; 1 is noise, 0 is the picture"
+                "take 1 to 10000 steps; sigmas decrease strictly and stay inside [0, 1], 1 is noise, 0 the picture"
                     .into()
             }
             Self::Unknown { kind, nearest: Some(nearest), .. } => {

@@ -82,7 +82,7 @@ impl Schedule {
     /// [`Error::Schedule`] if `shift` is not a positive number, or so extreme that neighbouring sigmas coincide.
     pub fn shifted(&self, shift: f64) -> Result<Self> {
         let shift = positive(shift)?;
-        Self::new(self.0.iter().map(|u| shifted(*u, shift)).collect())
+        distinct(shift, self.0.iter().map(|u| shifted(*u, shift)).collect())
     }
 
     /// FLUX's schedule: the uniform one shifted by `e^mu` with [`flux_mu`] of the picture's size
@@ -108,7 +108,7 @@ impl Schedule {
         let last = steps.saturating_sub(1).max(1) as f64;
         let points = grid(steps)?.take(steps).enumerate();
         let sigmas = points.map(|(i, _)| shifted(1.0 + (least - 1.0) * (i as f64 / last), shift));
-        Self::new(sigmas.chain([0.0]).collect())
+        distinct(shift, sigmas.chain([0.0]).collect())
     }
 
     /// Equal steps in the time of an affine path, seen from the straight one: `sigma = beta/(alpha + beta)`, with the
@@ -231,6 +231,11 @@ fn positive(shift: f64) -> Result<f64> {
         true => Ok(shift),
         false => Err(Error::Schedule(format!("a shift is a positive number, not {shift}"))),
     }
+}
+
+/// A shifted schedule, if the shift leaves its sigmas apart.
+fn distinct(shift: f64, sigmas: Vec<f64>) -> Result<Schedule> {
+    Schedule::new(sigmas).map_err(|error| Error::Schedule(format!("a shift of {shift} is too extreme: {error}")))
 }
 
 /// `s u / (1 + (s - 1) u)`, written so that 0 and 1 stay exactly themselves for every `s`.
