@@ -1,0 +1,8 @@
+//! How people use Flowline: the command line, the window, and where pictures go.
+
+#![deny(missing_docs)]
+
+pub mod command;
+pub mod error;
+pub mod library;
+pub mod record;
