@@ -3,6 +3,9 @@
 #![deny(missing_docs)]
 
 pub mod command;
+#[cfg(feature = "desktop")]
+pub mod desktop;
+pub mod engine;
 pub mod error;
 pub mod library;
 pub mod record;
