@@ -8,6 +8,9 @@
 pub mod args;
 pub mod cli;
 pub mod command;
+#[cfg(feature = "desktop")]
+pub mod desktop;
+pub mod engine;
 pub mod error;
 pub mod library;
 pub mod record;

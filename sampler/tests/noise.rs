@@ -56,6 +56,21 @@ fn the_bits_of_the_noise_never_change() {
     }
 }
 
+/// Before rounding, against the same Python: fine enough to tell `(n + 1/2)/2^32` from its neighbours.
+#[test]
+fn unrounded_values_agree_with_an_independent_implementation() {
+    for (seed, key, golden) in [
+        (42, key(Stream::INITIAL, 0, 0), [-0.970_189_790_019_769_1, 0.194_018_955_359_912_37]),
+        (0xdead_beef_1234_5678, key(Stream::SAMPLER, 27, 1), [-0.224_871_600_721_038_65, -0.421_054_669_185_631_4]),
+        (u64::MAX, key(Stream::VAE, u32::MAX, 3), [-1.457_761_909_058_329_8, 1.329_775_837_097_666_4]),
+    ] {
+        for (element, golden) in golden.into_iter().enumerate() {
+            let value = normal_at(seed, key, element as u64);
+            assert!((value - golden).abs() < 1e-14, "{value} for {golden}");
+        }
+    }
+}
+
 #[test]
 fn the_first_elements_do_not_depend_on_how_many_follow() {
     let key = NoiseKey::first(Stream::INITIAL);

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::sync::LazyLock;
 
 use flowline_sampler::bench::Bench;
 use flowline_sampler::catalog::{About, Choice, Kind, Plan, Samplers, Schedules};
@@ -87,9 +88,10 @@ struct Problem {
 }
 
 impl Problem {
+    /// The bench computes exact end points, which takes a while and is done once.
     fn new() -> Self {
-        let bench = Bench::smooth().unwrap();
-        Self { field: bench.field().clone(), start: bench.start()[..6].to_vec() }
+        static BENCH: LazyLock<Bench> = LazyLock::new(|| Bench::smooth().unwrap());
+        Self { field: BENCH.field().clone(), start: BENCH.start()[..6].to_vec() }
     }
 
     fn remembering(&self) -> Remembering {
