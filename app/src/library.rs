@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use atomic::{Named, Whole};
-pub use default_folder::{DefaultFolder, default_folder, default_place};
+pub use default_folder::{DefaultFolder, default_folder};
 pub use destination::{Destination, Pattern};
 use flowline_model::Picture;
 
@@ -53,7 +53,7 @@ impl Library {
     /// A library that saves to `destination`.
     pub fn new(destination: Destination, options: SaveOptions) -> Self {
         // The user did not name the default folder, so cannot have mistyped it.
-        let with_parents = destination == Destination::Folder(default_folder());
+        let with_parents = destination == Destination::Folder(default_folder().path);
         Self { destination, options, with_parents, written: Mutex::default() }
     }
 

@@ -14,13 +14,8 @@ pub struct DefaultFolder {
     pub fallback: Option<String>,
 }
 
-/// `Flowline` in the user's pictures folder; the current folder where there is no such place.
-pub fn default_folder() -> PathBuf {
-    default_place().path
-}
-
-/// As [`default_folder`], with the reason if it is not the pictures folder.
-pub fn default_place() -> DefaultFolder {
+/// `Flowline` in the user's pictures folder; the current folder, and why, where there is no such place.
+pub fn default_folder() -> DefaultFolder {
     // Without HOME, `dirs` asks the password database; whoever unset it does not want files there.
     let unset = cfg!(unix) && env::var_os("HOME").is_none_or(|home| home.is_empty());
     let home = if unset { None } else { dirs::home_dir() };

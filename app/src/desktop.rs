@@ -1,0 +1,249 @@
+//! The window. A frame is: poll the engine, draw the panels, apply what they return.
+//!
+//! [`state::State`] is all there is to show, as plain data. Panels, one a file, read it and return [`Action`]s;
+//! [`App::apply`] alone changes it and speaks to the engine, through [`Backend`]. Nothing here touches a tensor or waits
+//! for anything. The window is painted when something happened, never by the clock.
+
+mod canvas;
+mod controls;
+mod messages;
+mod progress;
+mod prompt;
+mod result;
+pub mod settings;
+mod settings_panel;
+pub mod state;
+mod system;
+mod theme;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
+
+use crate::command::command_line;
+use crate::engine::{Backend, Command};
+use crate::error::Result;
+use canvas::Canvas;
+use settings::{Settings, nearest_side};
+use state::State;
+pub use system::run;
+use theme::GRID;
+
+/// The keys that make a picture.
+const MAKE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Enter);
+
+/// What a panel asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// The prompt was changed.
+    Prompt(String),
+    /// The settings were changed.
+    Settings(Box<Settings>),
+    /// A new random seed.
+    RollSeed,
+    /// Make a picture.
+    Make,
+    /// Finish now.
+    Stop,
+    /// Open the picture's folder and copy its path.
+    ShowPlace,
+    /// Put the picture on the clipboard.
+    CopyPicture,
+    /// Put the command that makes it again on the clipboard.
+    CopyCommand,
+    /// A path for a copy, being typed.
+    CopyTo(String),
+    /// Save a copy to this path.
+    SaveCopy(String),
+    /// No copy after all.
+    CancelCopy,
+    /// The messages were read.
+    Dismiss,
+}
+
+/// Something to do one time only.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Once {
+    /// Not done yet.
+    #[default]
+    Due,
+    /// Done.
+    Done,
+}
+
+impl Once {
+    /// Whether to do it now.
+    fn take(&mut self) -> bool {
+        std::mem::replace(self, Self::Done) == Self::Due
+    }
+}
+
+/// Opens a folder in the system's file manager.
+pub type OpenFolder = Box<dyn Fn(&Path) -> Result<()>>;
+
+/// The window's program.
+pub struct App {
+    state: State,
+    canvas: Canvas,
+    focus: Once,
+    backend: Box<dyn Backend>,
+    open_folder: OpenFolder,
+}
+
+impl App {
+    /// The program in front of `backend`.
+    pub fn new(ctx: &egui::Context, backend: impl Backend + 'static, open_folder: OpenFolder) -> Self {
+        theme::install(ctx);
+        Self {
+            state: State::default(),
+            canvas: Canvas::default(),
+            focus: Once::default(),
+            backend: Box::new(backend),
+            open_folder,
+        }
+    }
+
+    /// What the window shows.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Takes in what the engine has said.
+    fn poll(&mut self, ctx: &egui::Context) {
+        for event in self.backend.events() {
+            if let Some(shown) = self.state.hear(event) {
+                let request = self.state.work.as_ref().and_then(|work| work.request.as_ref());
+                let size = request.map(|request| (request.width, request.height));
+                self.canvas.take(ctx, shown, size);
+            }
+        }
+    }
+
+    /// Draws everything and returns what was asked for.
+    fn draw(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
+        let Self { state, canvas, focus, .. } = self;
+        let mut actions = Vec::new();
+        // Before the text fields see it, so that no line is broken; an input method's own keys never come this way.
+        if ui.input_mut(|input| input.consume_shortcut(&MAKE)) && state.obstacle().is_none() {
+            actions.push(Action::Make);
+        }
+        let margin = egui::Margin::same(2 * GRID as i8);
+        let side = egui::Frame::new().fill(theme::PANEL).inner_margin(margin);
+        egui::Panel::left("side").exact_size(theme::SIDE).resizable(false).frame(side).show(ui, |ui| {
+            prompt::show(ui, state, focus, &mut actions);
+            ui.add_space(GRID);
+            egui::ScrollArea::vertical().show(ui, |ui| settings_panel::show(ui, state, &mut actions));
+        });
+        let foot = egui::Frame::new().fill(theme::PANEL).inner_margin(margin);
+        let foot = egui::Panel::bottom("foot").resizable(false).frame(foot).show(ui, |ui| {
+            messages::show(ui, state, &mut actions);
+            match &state.work {
+                Some(work) => progress::show(ui, work, &mut actions),
+                None => result::line(ui, state),
+            }
+            result::buttons(ui, state, &mut actions);
+        });
+        progress::bar(ui, foot.response.rect, state.work.as_ref());
+        let middle = egui::Frame::new().fill(theme::CANVAS).inner_margin(margin);
+        egui::CentralPanel::default().frame(middle).show(ui, |ui| canvas.show(ui, state));
+        actions
+    }
+
+    /// Does what was asked for: the only place that changes the state or speaks to the engine.
+    fn apply(&mut self, ctx: &egui::Context, action: Action) {
+        let state = &mut self.state;
+        match action {
+            Action::Prompt(prompt) => state.prompt = prompt,
+            Action::Settings(settings) => {
+                let multiple = state.offer.as_ref().map_or(1, |offer| offer.size_multiple);
+                let (width, height) = (nearest_side(settings.width, multiple), nearest_side(settings.height, multiple));
+                state.settings = Some(Settings { width, height, ..*settings });
+            }
+            Action::RollSeed => {
+                if let Some(settings) = &mut state.settings {
+                    settings.seed.roll();
+                }
+            }
+            Action::Make => {
+                let job = state.job();
+                state.begin();
+                self.backend.send(Command::Make(job));
+            }
+            Action::Stop => {
+                if let Some(work) = &mut state.work {
+                    work.stopping = true;
+                }
+                self.backend.send(Command::Stop);
+            }
+            Action::ShowPlace => self.show_place(ctx),
+            Action::CopyPicture => {
+                if let Some(finished) = &state.picture {
+                    ctx.copy_image(canvas::color_image(&finished.picture.image));
+                    state.note = Some("Picture copied".into());
+                }
+            }
+            Action::CopyCommand => {
+                if let Some(finished) = &state.picture {
+                    ctx.copy_text(command_line(&finished.picture.request));
+                    state.note = Some("Command copied".into());
+                }
+            }
+            Action::CopyTo(path) => state.copy_to = Some(path),
+            Action::SaveCopy(path) => {
+                state.copy_to = None;
+                if let Some(finished) = &state.picture {
+                    let (picture, path) = (Arc::clone(&finished.picture), self.place(&path));
+                    self.backend.send(Command::SaveCopy { picture, path });
+                }
+            }
+            Action::CancelCopy => state.copy_to = None,
+            Action::Dismiss => state.messages.clear(),
+        }
+    }
+
+    fn show_place(&mut self, ctx: &egui::Context) {
+        let Some(path) = self.state.picture.as_ref().and_then(|finished| finished.path.as_ref()) else { return };
+        ctx.copy_text(path.display().to_string());
+        let opened = (self.open_folder)(path.parent().unwrap_or(path));
+        self.state.note = Some("Path copied".into());
+        if let Err(failure) = opened {
+            self.state.fail(&failure);
+        }
+    }
+
+    /// A typed path: `~` is the home folder, and a bare name goes beside the picture.
+    fn place(&self, typed: &str) -> PathBuf {
+        let typed = typed.trim();
+        let home = typed.strip_prefix("~/").and_then(|rest| dirs::home_dir().map(|home| home.join(rest)));
+        let path = home.unwrap_or_else(|| PathBuf::from(typed));
+        let beside = self.state.picture.as_ref().and_then(|finished| finished.path.as_ref()?.parent());
+        match beside {
+            Some(folder) => folder.join(path),
+            None => path,
+        }
+    }
+}
+
+impl eframe::App for App {
+    /// Also called while the window is hidden, so that nothing piles up.
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.poll(ctx);
+        if self.state.work.is_some() && ctx.input(|input| input.viewport().close_requested()) {
+            // The window closes at once; the engine keeps the best picture so far before the process ends.
+            self.backend.send(Command::Stop);
+        }
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let actions = self.draw(ui);
+        let ctx = ui.ctx().clone();
+        if !actions.is_empty() {
+            // What was drawn shows the state before them.
+            ctx.request_repaint();
+        }
+        for action in actions {
+            self.apply(&ctx, action);
+        }
+    }
+}

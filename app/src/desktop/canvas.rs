@@ -1,0 +1,93 @@
+//! The picture: the live preview while it is made, and the finished one.
+
+use eframe::egui::{self, Color32, ColorImage, RichText, TextureHandle, TextureOptions, Ui, Vec2};
+use image::RgbImage;
+use image::imageops::{self, FilterType};
+
+use super::state::{Shown, State};
+use super::theme;
+
+/// What is on the canvas.
+#[derive(Default)]
+pub struct Canvas {
+    texture: Option<TextureHandle>,
+    /// The size it is drawn as, in pixels: a preview takes the room of the picture it becomes.
+    size: (u32, u32),
+    name: &'static str,
+}
+
+/// Longest side of a preview after it was smoothed; the graphics driver stretches the rest of the way.
+const PREVIEW_SIDE: u32 = 256;
+/// Longest side of a picture on the screen: large ones are reduced before they are uploaded.
+const SCREEN_SIDE: u32 = 2048;
+/// Small pictures are enlarged at most so much.
+const LARGEST_SCALE: f32 = 2.0;
+
+impl Canvas {
+    /// Takes in new pixels. `size` is the size of the picture that a preview belongs to.
+    pub fn take(&mut self, ctx: &egui::Context, shown: Shown, size: Option<(u32, u32)>) {
+        let (pixels, drawn, name) = match shown {
+            // One pixel a latent: stretched by the driver alone it would show its squares.
+            Shown::Preview(small) => {
+                let (w, h) = small.dimensions();
+                (fit(&small, PREVIEW_SIDE, FilterType::CatmullRom), size.unwrap_or((16 * w, 16 * h)), "Preview")
+            }
+            Shown::Picture(picture) => {
+                let limit = ctx.input(|input| u32::try_from(input.max_texture_side)).unwrap_or(SCREEN_SIDE);
+                let limit = limit.min(SCREEN_SIDE);
+                let (w, h) = picture.image.dimensions();
+                let image = match w.max(h) > limit {
+                    true => color_image(&fit(&picture.image, limit, FilterType::Triangle)),
+                    false => color_image(&picture.image),
+                };
+                self.set(ctx, image);
+                (self.size, self.name) = ((w, h), "Picture");
+                return;
+            }
+        };
+        self.set(ctx, color_image(&pixels));
+        (self.size, self.name) = (drawn, name);
+    }
+
+    fn set(&mut self, ctx: &egui::Context, image: ColorImage) {
+        match &mut self.texture {
+            Some(texture) => texture.set(image, TextureOptions::LINEAR),
+            None => self.texture = Some(ctx.load_texture("canvas", image, TextureOptions::LINEAR)),
+        }
+    }
+
+    /// Draws the canvas.
+    pub fn show(&self, ui: &mut Ui, state: &State) {
+        ui.centered_and_justified(|ui| match &self.texture {
+            Some(texture) => {
+                let (w, h) = (self.size.0.max(1) as f32, self.size.1.max(1) as f32);
+                let room = ui.available_size();
+                let scale = (room.x / w).min(room.y / h).clamp(0.0, LARGEST_SCALE);
+                let image = egui::Image::new(texture).fit_to_exact_size(Vec2::new(w, h) * scale);
+                ui.add(image.maintain_aspect_ratio(false).corner_radius(4.0).alt_text(self.name));
+            }
+            None => {
+                let text = match state.work {
+                    None => "Your picture appears here",
+                    Some(_) => "",
+                };
+                ui.label(RichText::new(text).color(theme::MUTED).size(16.0));
+            }
+        });
+    }
+}
+
+/// `image` with its longest side brought to `side`.
+fn fit(image: &RgbImage, side: u32, filter: FilterType) -> RgbImage {
+    let (w, h) = image.dimensions();
+    let longest = w.max(h).max(1);
+    let scaled = |length: u32| (u64::from(length) * u64::from(side) / u64::from(longest)).max(1) as u32;
+    imageops::resize(image, scaled(w), scaled(h), filter)
+}
+
+/// `image` as the toolkit wants it.
+pub fn color_image(image: &RgbImage) -> ColorImage {
+    let (w, h) = image.dimensions();
+    let pixels = image.pixels().map(|pixel| Color32::from_rgb(pixel.0[0], pixel.0[1], pixel.0[2])).collect();
+    ColorImage::new([w as usize, h as usize], pixels)
+}

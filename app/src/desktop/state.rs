@@ -1,0 +1,235 @@
+//! Everything the window shows, as plain data. Events change it in [`State::hear`], the user's actions in
+//! [`super::App`]; panels only read it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use flowline_model::{Event as Made, Picture, Request, StepDone, catalog};
+use image::RgbImage;
+
+use super::settings::Settings;
+use crate::engine::{Event, Job, Offer};
+use crate::error::Failure;
+
+/// What the window shows.
+#[derive(Debug, Default)]
+pub struct State {
+    /// The prompt.
+    pub prompt: String,
+    /// What the model offers; `None` until it is open.
+    pub offer: Option<Arc<Offer>>,
+    /// The settings; `None` until the model is open.
+    pub settings: Option<Settings>,
+    /// What the engine is doing for us; `None` when idle.
+    pub work: Option<Work>,
+    /// The last finished picture.
+    pub picture: Option<Finished>,
+    /// What the user should know, oldest first.
+    pub messages: Vec<Message>,
+    /// The answer to the last button: one short sentence.
+    pub note: Option<String>,
+    /// The path being typed for a copy, while that field is open.
+    pub copy_to: Option<String>,
+}
+
+/// A job on its way.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// How far it is.
+    pub phase: Phase,
+    /// Whether it was asked to stop.
+    pub stopping: bool,
+    /// What is being made; `None` until it is decided.
+    pub request: Option<Box<Request>>,
+}
+
+/// How far a job is.
+#[derive(Debug, Default)]
+pub enum Phase {
+    /// The engine has not said anything yet.
+    #[default]
+    Waiting,
+    /// Weights are being read.
+    Loading {
+        /// Which.
+        part: &'static str,
+        /// Bytes read.
+        bytes: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// The prompt is being read.
+    Encoding,
+    /// Steps are being taken; the last one, without its preview.
+    Sampling(StepDone),
+    /// The latents are being decoded.
+    Decoding,
+}
+
+/// A picture that is there.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Its pixels and its record.
+    pub picture: Arc<Picture>,
+    /// Where it was saved; `None` if that failed.
+    pub path: Option<PathBuf>,
+}
+
+/// Something the user should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// How serious it is.
+    pub tone: Tone,
+    /// One sentence.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// How serious a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// The picture is made all the same.
+    Warning,
+    /// Something did not work.
+    Error,
+}
+
+/// New pixels for the canvas.
+#[derive(Debug)]
+pub enum Shown {
+    /// The denoised prediction, one pixel a latent.
+    Preview(RgbImage),
+    /// A finished picture.
+    Picture(Arc<Picture>),
+}
+
+impl State {
+    /// Takes in an event; returns what it brings for the canvas. Events may come in any order.
+    pub fn hear(&mut self, event: Event) -> Option<Shown> {
+        match event {
+            Event::Ready(offer) => {
+                let other = self.offer.as_ref().is_none_or(|known| *known != offer);
+                if other {
+                    self.settings = Settings::new(&offer, self.settings.as_ref());
+                    self.offer = Some(offer);
+                }
+            }
+            Event::Started(request) => {
+                if let (Some(settings), Some(&seed)) = (&mut self.settings, request.seeds.first()) {
+                    settings.seed.used(seed);
+                }
+                if let Some(work) = &mut self.work {
+                    work.request = Some(request);
+                }
+            }
+            Event::Made(made) => return self.hear_made(made),
+            Event::Picture(picture, saved) => {
+                let path = match saved {
+                    Ok(path) => Some(path),
+                    Err(failure) => {
+                        self.fail(&failure);
+                        None
+                    }
+                };
+                self.picture = Some(Finished { picture: Arc::clone(&picture), path });
+                return Some(Shown::Picture(picture));
+            }
+            Event::Copied(Ok(path)) => self.note = Some(format!("Copy saved as {}", path.display())),
+            Event::Copied(Err(failure)) => self.fail(&failure),
+            Event::Failed(failure) => {
+                self.work = None;
+                self.fail(&failure);
+            }
+        }
+        None
+    }
+
+    fn hear_made(&mut self, made: Made) -> Option<Shown> {
+        let phase = match made {
+            Made::Warning(warning) => {
+                self.say(Message { tone: Tone::Warning, text: sentence(&warning.message), hint: None });
+                return None;
+            }
+            Made::Finished(outcome) => {
+                self.work = None;
+                if outcome.stopped && outcome.pictures == 0 {
+                    self.note = Some("Stopped before the first step; there is no picture".into());
+                }
+                return None;
+            }
+            // The engine neither forwards ticks nor pictures in this form.
+            Made::Tick | Made::Picture(_) => return None,
+            Made::Loading { part, bytes, total } => Phase::Loading { part, bytes, total },
+            Made::Encoding => Phase::Encoding,
+            Made::Decoding { .. } => Phase::Decoding,
+            Made::Step(mut step) => {
+                let preview = step.preview.take();
+                let work = self.work.as_mut()?;
+                work.phase = Phase::Sampling(step);
+                return preview.map(Shown::Preview);
+            }
+        };
+        if let Some(work) = &mut self.work {
+            work.phase = phase;
+        }
+        None
+    }
+
+    /// What keeps the next picture from being made; `None` if nothing does.
+    pub fn obstacle(&self) -> Option<&'static str> {
+        if self.work.is_some() {
+            return Some("A picture is being made");
+        }
+        if self.prompt.trim().is_empty() {
+            return Some("Write first what the picture shows");
+        }
+        match &self.settings {
+            Some(settings) if !settings.seed.is_valid() => Some("The seed is not a whole number"),
+            _ => None,
+        }
+    }
+
+    /// The next job, as set now.
+    pub fn job(&self) -> Box<Job> {
+        let default = || catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned());
+        let model = self.offer.as_ref().map_or_else(default, |offer| offer.model.clone());
+        let draft = match &self.settings {
+            Some(settings) => settings.draft(&self.prompt),
+            None => flowline_model::Draft { prompt: self.prompt.clone(), ..flowline_model::Draft::default() },
+        };
+        Box::new(Job { model, draft })
+    }
+
+    /// A job was sent off.
+    pub fn begin(&mut self) {
+        self.work = Some(Work::default());
+        self.messages.clear();
+        self.note = None;
+        self.copy_to = None;
+    }
+
+    /// Adds a message, once.
+    pub fn say(&mut self, message: Message) {
+        if !self.messages.contains(&message) {
+            self.messages.push(message);
+        }
+    }
+
+    /// Adds a failure's message.
+    pub fn fail(&mut self, failure: &Failure) {
+        self.say(Message { tone: Tone::Error, text: sentence(&failure.what), hint: Some(sentence(&failure.hint)) });
+    }
+}
+
+/// Errors and warnings are written in lower case for the command line; here they stand alone.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    match characters.next() {
+        // A name that starts a message keeps its spelling; a plain word gets its capital.
+        Some(first) if first.is_ascii_lowercase() && !text.starts_with("flowline ") => {
+            first.to_ascii_uppercase().to_string() + characters.as_str()
+        }
+        _ => text.to_owned(),
+    }
+}

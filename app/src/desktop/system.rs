@@ -1,0 +1,190 @@
+//! What the window needs of the system: a display, a few libraries, a file manager.
+
+use std::cell::OnceCell;
+use std::env;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use eframe::egui;
+
+use super::App;
+use crate::engine::{Engine, Setup};
+use crate::error::{Exit, Failure, Result};
+
+/// Wakes closer together than this share a frame; nobody sees the difference, and the processor is the sampler's.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// Opens the window and stays until it is closed.
+///
+/// # Errors
+/// Where there is no display, or a library that windows need is missing: what it is, and how to do without.
+pub fn run() -> Result<Exit> {
+    if let Some(failure) = no_display(|name| env::var_os(name).is_some_and(|value| !value.is_empty())) {
+        return Err(failure);
+    }
+    let viewport = egui::ViewportBuilder::default()
+        .with_title("Flowline")
+        .with_app_id("flowline")
+        .with_inner_size([1120.0, 760.0])
+        .with_min_inner_size([840.0, 560.0]);
+    let options = eframe::NativeOptions { viewport, renderer: eframe::Renderer::Glow, ..Default::default() };
+    // Kept here as well: after the window is gone, the engine still finishes what it was doing.
+    let engine: Rc<OnceCell<Rc<Engine>>> = Rc::default();
+    let kept = Rc::clone(&engine);
+    let opening = Opening::begin();
+    let opened = Arc::clone(&opening);
+    let create = move |creation: &eframe::CreationContext<'_>| {
+        opened.end();
+        let ctx = creation.egui_ctx.clone();
+        let waker = Arc::new(move || ctx.request_repaint_after(FRAME));
+        let engine = Rc::new(Engine::start(Setup::usual(), waker)?);
+        let engine = Rc::clone(kept.get_or_init(|| engine));
+        Ok(Box::new(App::new(&creation.egui_ctx, engine, Box::new(open_folder))) as Box<dyn eframe::App>)
+    };
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| eframe::run_native("Flowline", options, Box::new(create))));
+    match ended {
+        Ok(Ok(())) => Ok(Exit::Done),
+        Ok(Err(eframe::Error::AppCreation(error))) => Err(match error.downcast::<Failure>() {
+            Ok(failure) => *failure,
+            Err(error) => no_window(&error.to_string()),
+        }),
+        Ok(Err(error)) => Err(no_window(&error.to_string())),
+        // Before the program has begun, a panic is winit's way to say that a library is missing.
+        Err(panic) => match opening.end() {
+            Some(said) => Err(no_window(&said)),
+            None => panic::resume_unwind(panic),
+        },
+    }
+}
+
+/// While the window is being opened, panics are noted instead of printed.
+struct Opening(Mutex<Option<String>>);
+
+impl Opening {
+    fn begin() -> Arc<Self> {
+        let opening = Arc::new(Self(Mutex::new(Some(String::new()))));
+        let (noted, usual) = (Arc::clone(&opening), panic::take_hook());
+        panic::set_hook(Box::new(move |info| match &mut *noted.said() {
+            Some(said) => *said = info.to_string(),
+            None => usual(info),
+        }));
+        opening
+    }
+
+    /// Ends the quiet. What was said in it; `None` if it had ended before.
+    fn end(&self) -> Option<String> {
+        self.said().take()
+    }
+
+    fn said(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The failure of a system without a display; `is_set` tells which environment variables have a value.
+fn no_display(is_set: impl Fn(&str) -> bool) -> Option<Failure> {
+    let needs_one = cfg!(all(unix, not(target_os = "macos")));
+    if !needs_one || ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"].into_iter().any(is_set) {
+        return None;
+    }
+    let what = "there is no display for a window (neither DISPLAY nor WAYLAND_DISPLAY is set)";
+    Some(Failure::new(what, format!("{WITHOUT}, or log in to a desktop")))
+}
+
+/// How to do without a window.
+const WITHOUT: &str = "make pictures on the command line: flowline generate \"a red lighthouse by the sea\"";
+
+/// Libraries that are looked for when the window opens, and the Debian and Ubuntu packages that bring them. Longer names
+/// come before those they contain.
+const LIBRARIES: &[(&str, &str)] = &[
+    ("libxkbcommon-x11", "libxkbcommon-x11-0"),
+    ("libxkbcommon", "libxkbcommon0"),
+    ("libXcursor", "libxcursor1"),
+    ("libXi.", "libxi6"),
+    ("libX11-xcb", "libx11-xcb1"),
+    ("libX11", "libx11-6"),
+    ("libEGL", "libegl1"),
+    ("libGL", "libgl1"),
+];
+
+/// The failure of a window that did not open, from what the window libraries said.
+fn no_window(said: &str) -> Failure {
+    match LIBRARIES.iter().find(|(library, _)| said.contains(library)) {
+        Some((library, package)) => {
+            let library = library.trim_end_matches('.');
+            let what = format!("the window cannot open: the system library {library} is missing (package {package})");
+            let all = "apt install libxcursor1 libxi6 libxkbcommon-x11-0 libgl1 brings all that windows need";
+            Failure::new(what, format!("{all}; or {WITHOUT}"))
+        }
+        None => {
+            let what = format!("the window cannot open: {}", said.lines().next().unwrap_or_default());
+            let hint = "it needs a running X11 or Wayland display and OpenGL (on Debian and Ubuntu: libgl1)";
+            Failure::new(what, format!("{hint}; or {WITHOUT}"))
+        }
+    }
+}
+
+/// Opens `folder` in the system's file manager, and does not wait for it.
+fn open_folder(folder: &Path) -> Result<()> {
+    let opener = if cfg!(target_os = "macos") {
+        "open"
+    } else if cfg!(windows) {
+        "explorer"
+    } else {
+        "xdg-open"
+    };
+    let started =
+        Command::new(opener).arg(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    match started {
+        Ok(mut child) => {
+            // Waited for elsewhere, so that no zombie stays behind.
+            let waited = thread::Builder::new().spawn(move || child.wait());
+            drop(waited);
+            Ok(())
+        }
+        Err(error) => {
+            let what = format!("the folder could not be opened with {opener} ({error})");
+            Err(Failure::new(what, "its path is on the clipboard"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(all(unix, not(target_os = "macos")))]
+    fn without_a_display_the_error_points_to_the_command_line() {
+        let failure = no_display(|_| false).expect("no variable is set");
+        assert!(failure.what.contains("no display"), "{failure}");
+        assert!(failure.hint.contains("flowline generate"), "{failure}");
+        assert_eq!(failure.exit, Exit::Failed);
+        for display in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
+            assert_eq!(no_display(|name| name == display), None);
+        }
+    }
+
+    #[test]
+    fn a_missing_library_is_named_with_its_package() {
+        // What the libraries really say, taken down on a bare system.
+        for (said, package) in [
+            ("Library libxkbcommon-x11.so could not be loaded.", "package libxkbcommon-x11-0"),
+            ("Library libxkbcommon.so could not be loaded.", "package libxkbcommon0"),
+            ("libXcursor.so.1: cannot open shared object file: No such file or directory", "package libxcursor1"),
+            ("OpenError { detail: \"opening library failed (libXi.so.6: cannot open\" }", "package libxi6"),
+            ("libGL.so.1: cannot open shared object file", "package libgl1"),
+        ] {
+            let failure = no_window(said);
+            assert!(failure.what.contains(package), "{said} -> {failure}");
+            assert!(failure.hint.contains("apt install") && failure.hint.contains("flowline generate"), "{failure}");
+        }
+        let failure = no_window("X Error: display :7 cannot be reached\nmore");
+        assert!(failure.what.ends_with("display :7 cannot be reached"), "{failure}");
+    }
+}

@@ -1,0 +1,304 @@
+//! The thread that owns models: commands in, events out.
+//!
+//! A face (the window; later others) holds an [`Engine`] and speaks to it through [`Backend`]. Opening a model, making
+//! pictures and saving them happen on the engine's thread, so a face never waits. Whatever goes wrong there, a panic
+//! included, comes back as [`Event::Failed`], and the engine goes on with the next job. Every job ends with exactly one
+//! [`Event::Failed`] or one [`flowline_model::Event::Finished`].
+
+mod mailbox;
+mod model;
+
+use std::any::Any;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use flowline_model::{Draft, Outcome, Picture, Request, Warning, catalog};
+
+use crate::error::{Failure, Result};
+use crate::library::{Destination, Library, SaveOptions, default_folder};
+use mailbox::Mailbox;
+pub use model::{Model, Offer, Open, open_pipeline};
+
+/// What a face asks for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Make pictures.
+    Make(Box<Job>),
+    /// Finish every job asked for so far with the best picture it has.
+    Stop,
+    /// Save a picture once more, somewhere else.
+    SaveCopy {
+        /// The picture.
+        picture: Arc<Picture>,
+        /// The file to write; if it is taken, the next free name beside it.
+        path: PathBuf,
+    },
+}
+
+/// Pictures to make.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// A model's name or folder.
+    pub model: String,
+    /// What was asked for.
+    pub draft: Draft,
+}
+
+/// What the engine says.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A model is open and can be asked for pictures.
+    Ready(Arc<Offer>),
+    /// A job is decided down to the last number and begins.
+    Started(Box<Request>),
+    /// Something happened on the way; never a tick, and never a picture (those are [`Event::Picture`]).
+    Made(flowline_model::Event),
+    /// A picture is there, and this is what became of saving it.
+    Picture(Arc<Picture>, Result<PathBuf>),
+    /// What became of [`Command::SaveCopy`].
+    Copied(Result<PathBuf>),
+    /// A job, or the opening of a model, came to nothing.
+    Failed(Failure),
+}
+
+/// Called after every event, from any thread: a face fetches its events then.
+pub type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// The seam between a face and the engine.
+pub trait Backend {
+    /// Asks for something. Returns at once.
+    fn send(&self, command: Command);
+
+    /// The events since the last call. Returns at once.
+    fn events(&self) -> Vec<Event>;
+}
+
+impl<B: Backend + ?Sized> Backend for Rc<B> {
+    fn send(&self, command: Command) {
+        (**self).send(command);
+    }
+
+    fn events(&self) -> Vec<Event> {
+        (**self).events()
+    }
+}
+
+/// What an engine starts with.
+pub struct Setup {
+    /// The model that is opened first.
+    pub model: String,
+    /// Where pictures go.
+    pub library: Library,
+    /// How a model is opened.
+    pub open: Open,
+    /// What should be said first.
+    pub notice: Option<Warning>,
+}
+
+impl Setup {
+    /// The default model, and the user's pictures folder.
+    pub fn usual() -> Self {
+        let folder = default_folder();
+        Self {
+            model: catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned()),
+            library: Library::new(Destination::Folder(folder.path), SAVE),
+            open: open_pipeline(dirs::cache_dir().map(|folder| folder.join("flowline"))),
+            notice: folder.fallback.map(|message| Warning::new("folder", message)),
+        }
+    }
+}
+
+/// Pictures carry their record, and never replace another.
+const SAVE: SaveOptions = SaveOptions { force: false, metadata: true };
+
+/// How long [`Engine`]'s drop waits for an unfinished picture. A large model hears a stop between two blocks, within
+/// seconds, and then still decodes.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// A running engine. Dropping it stops the work, keeping the best picture so far, and waits for that at most a minute;
+/// pictures are written atomically, so even a process that ends earlier leaves nothing half-written.
+pub struct Engine {
+    /// `None` once no more jobs are taken.
+    jobs: Option<Sender<(u64, Box<Job>)>>,
+    mailbox: Arc<Mailbox>,
+    asked: AtomicU64,
+    stopped: Arc<AtomicU64>,
+    /// Every thread of the engine holds a clone of `alive` and never sends.
+    alive: Option<Sender<()>>,
+    ended: Receiver<()>,
+}
+
+impl Engine {
+    /// Starts the thread, which opens the first model.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start(setup: Setup, waker: Waker) -> Result<Self> {
+        let (jobs, inbox) = mpsc::channel::<(u64, Box<Job>)>();
+        let (alive, ended) = mpsc::channel();
+        let mailbox = Arc::new(Mailbox::new(waker));
+        let stopped = Arc::new(AtomicU64::new(0));
+        let Setup { model, library, open, notice } = setup;
+        let mut worker = Worker {
+            open,
+            library: Arc::new(library),
+            model: None,
+            mailbox: Arc::clone(&mailbox),
+            stopped: Arc::clone(&stopped),
+        };
+        let living = alive.clone();
+        let run = move || {
+            let _alive = living;
+            if let Some(warning) = notice {
+                worker.mailbox.post(Event::Made(flowline_model::Event::Warning(warning)));
+            }
+            worker.guard(|worker| worker.open(&model).map(|_| ()));
+            for (number, job) in inbox {
+                worker.guard(|worker| worker.make(number, &job));
+            }
+        };
+        thread::Builder::new().name("engine".into()).spawn(run).map_err(no_thread)?;
+        Ok(Self { jobs: Some(jobs), mailbox, asked: AtomicU64::new(0), stopped, alive: Some(alive), ended })
+    }
+
+    fn save_copy(&self, picture: Arc<Picture>, path: PathBuf) {
+        let (mailbox, alive) = (Arc::clone(&self.mailbox), self.alive.clone());
+        let run = move || {
+            let _alive = alive;
+            let saved = save(&Library::new(Destination::File(path), SAVE), &picture);
+            mailbox.post(Event::Copied(saved));
+        };
+        // Beside the engine's own thread: a copy does not wait for the next picture.
+        if let Err(error) = thread::Builder::new().name("copy".into()).spawn(run) {
+            self.mailbox.post(Event::Copied(Err(no_thread(error))));
+        }
+    }
+}
+
+impl Backend for Engine {
+    fn send(&self, command: Command) {
+        match command {
+            Command::Make(job) => {
+                let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+                let gone = self.jobs.as_ref().is_none_or(|jobs| jobs.send((number, job)).is_err());
+                if gone {
+                    let failure = Failure::new("the engine has ended", "close the window and open it again");
+                    self.mailbox.post(Event::Failed(failure));
+                }
+            }
+            Command::Stop => self.stopped.store(self.asked.load(Ordering::SeqCst), Ordering::SeqCst),
+            Command::SaveCopy { picture, path } => self.save_copy(picture, path),
+        }
+    }
+
+    fn events(&self) -> Vec<Event> {
+        self.mailbox.take()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.send(Command::Stop);
+        self.jobs = None;
+        self.alive = None;
+        // Nobody ever sends: the answer is either "all threads have ended" or "that took too long".
+        let _: Result<(), RecvTimeoutError> = self.ended.recv_timeout(GRACE);
+    }
+}
+
+/// What lives on the engine's thread.
+struct Worker {
+    open: Open,
+    library: Arc<Library>,
+    /// The model that is warm, and the name it was opened by.
+    model: Option<(String, Box<dyn Model>)>,
+    mailbox: Arc<Mailbox>,
+    /// Jobs up to this number are to be stopped. A number, not a flag: a stop that comes before its job has begun still
+    /// finds it, and one that comes late does not hit the next.
+    stopped: Arc<AtomicU64>,
+}
+
+impl Worker {
+    /// Runs a piece of work; its failure or panic becomes an event.
+    fn guard(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) {
+        match catch_unwind(AssertUnwindSafe(|| work(self))) {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => self.mailbox.post(Event::Failed(failure)),
+            Err(panic) => {
+                // Whatever the model was doing, it is not used again.
+                self.model = None;
+                self.mailbox.post(Event::Failed(stumbled(panic.as_ref())));
+            }
+        }
+    }
+
+    /// The model called `name`, opened now unless it is warm.
+    fn open(&mut self, name: &str) -> Result<&mut dyn Model> {
+        let warm = self.model.take().filter(|(warm, _)| warm == name);
+        let model = match warm {
+            Some((_, model)) => model,
+            None => {
+                let model = (self.open)(name)?;
+                self.mailbox.post(Event::Ready(Arc::new(model.offer())));
+                model
+            }
+        };
+        Ok(self.model.insert((name.to_owned(), model)).1.as_mut())
+    }
+
+    fn make(&mut self, number: u64, job: &Job) -> Result<()> {
+        let (mailbox, stopped) = (Arc::clone(&self.mailbox), Arc::clone(&self.stopped));
+        let stop = move || stopped.load(Ordering::SeqCst) >= number;
+        if stop() {
+            let outcome = Outcome { stopped: true, ..Outcome::default() };
+            mailbox.post(Event::Made(flowline_model::Event::Finished(outcome)));
+            return Ok(());
+        }
+        self.library.check()?;
+        let library = Arc::clone(&self.library);
+        let model = self.open(&job.model)?;
+        let resolved = model.resolve(&job.draft)?;
+        mailbox.post(Event::Started(Box::new(resolved.request.clone())));
+        for warning in resolved.warnings {
+            mailbox.post(Event::Made(flowline_model::Event::Warning(warning)));
+        }
+        model.generate(&resolved.request, &mut |event| {
+            match event {
+                flowline_model::Event::Tick => {}
+                flowline_model::Event::Picture(picture) => {
+                    // Saved before anybody hears of it: what is shown is safe.
+                    let saved = save(&library, &picture);
+                    mailbox.post(Event::Picture(Arc::from(picture), saved));
+                }
+                other => mailbox.post(Event::Made(other)),
+            }
+            if stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(())
+    }
+}
+
+/// Saves a picture and says where.
+fn save(library: &Library, picture: &Picture) -> Result<PathBuf> {
+    let nowhere = || Failure::new("the picture was not saved to a file", "save a copy of it");
+    library.save(picture)?.path.ok_or_else(nowhere)
+}
+
+fn no_thread(error: std::io::Error) -> Failure {
+    Failure::new(format!("the system gives no thread ({error})"), "close other programs and try again")
+}
+
+/// A panic, as a person should hear of it.
+fn stumbled(panic: &(dyn Any + Send)) -> Failure {
+    let said = panic.downcast_ref::<&str>().copied();
+    let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    let hint = "this is a bug in flowline; please report it. You can go on making pictures";
+    Failure::new(format!("the engine stumbled: {said}"), hint)
+}

@@ -1,0 +1,96 @@
+//! Events on their way from the engine to a face.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use flowline_model::Event as Made;
+
+use super::{Event, Waker};
+
+/// A queue that a slow reader cannot make grow: of previews and byte counts only the newest is kept.
+pub(super) struct Mailbox {
+    events: Mutex<VecDeque<Event>>,
+    waker: Waker,
+}
+
+impl Mailbox {
+    pub(super) fn new(waker: Waker) -> Self {
+        Self { events: Mutex::new(VecDeque::new()), waker }
+    }
+
+    /// Adds an event and wakes the reader.
+    pub(super) fn post(&self, event: Event) {
+        {
+            let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+            if events.back().is_some_and(|last| outdates(&event, last)) {
+                events.pop_back();
+            }
+            events.push_back(event);
+        }
+        (self.waker)();
+    }
+
+    /// Takes everything that has arrived.
+    pub(super) fn take(&self) -> Vec<Event> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+}
+
+/// Whether nobody needs `old` any more once `new` is there.
+fn outdates(new: &Event, old: &Event) -> bool {
+    match (new, old) {
+        (Event::Made(Made::Step(new)), Event::Made(Made::Step(old))) => new.picture == old.picture,
+        (Event::Made(Made::Loading { .. }), Event::Made(Made::Loading { .. })) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flowline_model::{Outcome, StepDone};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    fn step(picture: usize, taken: usize) -> Event {
+        Event::Made(Made::Step(StepDone {
+            picture,
+            pictures: 2,
+            taken,
+            steps: 9,
+            sigma: 1.0,
+            next: 0.5,
+            evaluations: 1,
+            elapsed: Duration::ZERO,
+            preview: None,
+        }))
+    }
+
+    #[test]
+    fn a_reader_that_sleeps_through_a_run_finds_only_the_newest_step_of_each_picture() {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&wakes);
+        let mailbox = Mailbox::new(Arc::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }));
+        for bytes in 0..100 {
+            mailbox.post(Event::Made(Made::Loading { part: "transformer", bytes, total: 100 }));
+        }
+        for (picture, taken) in [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2)] {
+            mailbox.post(step(picture, taken));
+        }
+        mailbox.post(Event::Made(Made::Finished(Outcome::default())));
+        assert_eq!(wakes.load(Ordering::SeqCst), 106, "every event wakes the reader");
+        let events = mailbox.take();
+        let told = events.iter().map(|event| match event {
+            Event::Made(Made::Loading { bytes, .. }) => format!("loading {bytes}"),
+            Event::Made(Made::Step(step)) => format!("step {} of picture {}", step.taken, step.picture),
+            Event::Made(Made::Finished(_)) => "finished".into(),
+            other => format!("{other:?}"),
+        });
+        let told: Vec<String> = told.collect();
+        assert_eq!(told, ["loading 99", "step 3 of picture 0", "step 2 of picture 1", "finished"]);
+        assert!(mailbox.take().is_empty());
+    }
+}

@@ -1,0 +1,96 @@
+//! A model as the engine sees it.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use flowline_model::{Draft, Event, Outcome, Pipeline, Request, Resolved, Spec};
+use flowline_sampler::catalog::{About, Choice};
+
+use crate::error::Result;
+
+/// What the engine asks of a model: a [`Pipeline`], or a stand-in where the engine itself is tested.
+pub trait Model: Send {
+    /// What people may choose.
+    fn offer(&self) -> Offer;
+
+    /// As [`Draft::resolve`].
+    ///
+    /// # Errors
+    /// As [`Draft::resolve`].
+    fn resolve(&self, draft: &Draft) -> Result<Resolved>;
+
+    /// As [`Pipeline::generate`].
+    ///
+    /// # Errors
+    /// As [`Pipeline::generate`].
+    fn generate(&mut self, request: &Request, observe: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<Outcome>;
+}
+
+/// How a model is opened, by its name or folder.
+pub type Open = Box<dyn FnMut(&str) -> Result<Box<dyn Model>> + Send>;
+
+/// Opens pipelines; the hashes of weight files are remembered in `cache`.
+pub fn open_pipeline(cache: Option<PathBuf>) -> Open {
+    Box::new(move |model| Ok(Box::new(Pipeline::open(model, cache.as_deref())?)))
+}
+
+impl Model for Pipeline {
+    fn offer(&self) -> Offer {
+        Offer::of(self.spec())
+    }
+
+    fn resolve(&self, draft: &Draft) -> Result<Resolved> {
+        Ok(draft.resolve(self.spec())?)
+    }
+
+    fn generate(&mut self, request: &Request, observe: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<Outcome> {
+        Ok(Self::generate(self, request, observe)?)
+    }
+}
+
+/// What may be chosen with a model, and what it likes: the controls of a face are made from this.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    /// Its name.
+    pub model: String,
+    /// What it draws, one line.
+    pub about: &'static str,
+    /// The samplers.
+    pub samplers: Vec<About>,
+    /// The schedules.
+    pub schedules: Vec<About>,
+    /// The sampler it likes.
+    pub sampler: Choice,
+    /// The number of steps it likes.
+    pub steps: usize,
+    /// The classifier-free guidance it likes; 1 is off.
+    pub cfg: f64,
+    /// The distilled guidance it likes; `None` for a model without.
+    pub guidance: Option<f64>,
+    /// The size it likes: width and height in pixels.
+    pub size: (u32, u32),
+    /// Width and height must be multiples of this.
+    pub size_multiple: u32,
+    /// The only size it was trained at, if there is only one.
+    pub trained_size: Option<(u32, u32)>,
+}
+
+impl Offer {
+    /// What the model of `spec` offers.
+    pub fn of(spec: &Spec) -> Self {
+        let likes = &spec.entry.defaults;
+        Self {
+            model: spec.name.clone(),
+            about: spec.entry.about,
+            samplers: spec.samplers.iter().cloned().collect(),
+            schedules: spec.schedules.iter().cloned().collect(),
+            sampler: likes.sampler(),
+            steps: likes.steps,
+            cfg: likes.cfg,
+            guidance: likes.guidance,
+            size: likes.size,
+            size_multiple: spec.size_multiple().max(1),
+            trained_size: spec.entry.trained_size,
+        }
+    }
+}
