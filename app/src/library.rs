@@ -68,7 +68,9 @@ impl Library {
             return Err(Failure::usage("a picture cannot be shown as text on the terminal", hint));
         }
         let Some(folder) = self.destination.folder() else { return Ok(()) };
-        let folder = here(folder);
+        // Without the slash at its end, which would hide a file of that name.
+        let folder: PathBuf = here(folder).components().collect();
+        let folder = folder.as_path();
         if let Destination::File(path) = &self.destination
             && path.is_dir()
         {

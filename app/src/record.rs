@@ -110,23 +110,25 @@ impl Chunk {
     }
 }
 
-/// Pixels up to which a picture is packed well rather than fast; 256 x 256 takes about 15 ms.
-const PACK_WELL: u64 = 320 * 320;
-
 /// Writes `image` as an 8-bit sRGB PNG with `chunks` before its pixels.
 ///
 /// # Errors
 /// What `out` says.
 pub fn write_png<W: Write>(out: W, image: &RgbImage, chunks: &[Chunk]) -> std::io::Result<()> {
+    encode(out, image, chunks).map_err(|error| match error {
+        png::EncodingError::IoError(error) => error,
+        other => std::io::Error::other(other),
+    })
+}
+
+fn encode<W: Write>(out: W, image: &RgbImage, chunks: &[Chunk]) -> Result<(), png::EncodingError> {
     let (width, height) = image.dimensions();
     let mut encoder = png::Encoder::new(out, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_source_srgb(png::SrgbRenderingIntent::Perceptual);
-    encoder.set_compression(match u64::from(width) * u64::from(height) <= PACK_WELL {
-        true => png::Compression::Balanced,
-        false => png::Compression::Fast,
-    });
+    // Packing better saves 14 % and takes five to eight times as long.
+    encoder.set_compression(png::Compression::Fast);
     for chunk in chunks {
         let (keyword, text) = (chunk.keyword.to_owned(), chunk.text.clone());
         match chunk.is_plain() {
@@ -136,7 +138,7 @@ pub fn write_png<W: Write>(out: W, image: &RgbImage, chunks: &[Chunk]) -> std::i
     }
     let mut writer = encoder.write_header()?;
     writer.write_image_data(image.as_raw())?;
-    Ok(writer.finish()?)
+    writer.finish()
 }
 
 /// The record of the picture at `path`, read without decoding its pixels. A picture without a record that is understood

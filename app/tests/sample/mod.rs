@@ -1,5 +1,9 @@
 //! A request, a picture, and prompts that have broken somebody's program before.
 
+#![allow(dead_code, reason = "not every test file needs all of it")]
+
+pub mod file;
+
 use std::time::Duration;
 
 use flowline_model::{MadeWith, ModelRecord, Picture, Request, WeightRecord};
@@ -36,7 +40,6 @@ pub fn request(prompt: &str) -> Request {
 }
 
 /// A picture that is not flat.
-#[allow(dead_code, reason = "not every test file makes pictures")]
 pub fn picture(request: Request) -> Picture {
     let image = RgbImage::from_fn(48, 32, |x, y| Rgb([(x * 5) as u8, (y * 7) as u8, (x * y) as u8]));
     let seed = request.seeds.first().copied().unwrap_or_default();
@@ -44,7 +47,6 @@ pub fn picture(request: Request) -> Picture {
 }
 
 /// Prompts that have broken somebody's program before.
-#[allow(dead_code, reason = "not every test file writes prompts")]
 pub fn prompts() -> Vec<String> {
     let mut prompts: Vec<String> = [
         "a red lighthouse by the sea at sunset",
