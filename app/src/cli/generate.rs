@@ -13,7 +13,7 @@ use super::preview::PreviewFile;
 use super::progress::Reporter;
 use super::{dry_run, output};
 use crate::args::Generate;
-use crate::library::{Destination, Library, SaveOptions, Saved, default_place};
+use crate::library::{Destination, Library, SaveOptions, Saved, default_folder};
 use crate::{Exit, Failure, Result};
 
 /// Makes the pictures that `args` asks for, and tells how it went.
@@ -85,7 +85,7 @@ fn make(args: &Generate, reporter: &mut Reporter) -> Result<Exit> {
 /// Where the pictures go.
 fn destination(args: &Generate, reporter: &mut Reporter) -> Result<Destination> {
     let Some(output) = &args.output else {
-        let folder = default_place();
+        let folder = default_folder();
         if let Some(fallback) = folder.fallback {
             reporter.warning(&Warning::new("folder-fallback", fallback));
         }
