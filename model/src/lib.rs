@@ -21,6 +21,7 @@ pub mod probe;
 pub mod request;
 pub mod spec;
 pub mod text;
+pub mod threads;
 pub mod vae;
 pub mod weights;
 
