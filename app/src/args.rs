@@ -1,0 +1,201 @@
+//! The whole command line as types. What is typed is parsed here and nowhere else; what it means for a model is decided
+//! by `Draft::resolve`.
+
+mod refusal;
+mod values;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use flowline_sampler::catalog::Choice;
+
+use crate::Result;
+pub use values::{PICTURES_AT_ONCE, Seeds};
+
+/// Pictures from text on your own machine
+///
+/// Without a command, the window opens.
+#[derive(Debug, Parser)]
+#[command(name = "flowline", bin_name = "flowline", version, max_term_width = 110)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make pictures of a prompt
+    #[command(visible_alias = "gen", after_long_help = values::catalogue_help())]
+    Generate(Box<Generate>),
+    /// List the samplers and schedules with their parameters
+    #[command(alias = "schedules")]
+    Samplers(Listing),
+    /// List the models
+    Models(Listing),
+    /// Show what a picture's record says
+    Inspect(Inspect),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Options of the commands that list something.
+#[derive(Debug, clap::Args)]
+pub struct Listing {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `inspect`.
+#[derive(Debug, clap::Args)]
+pub struct Inspect {
+    /// A PNG file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub picture: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `generate`.
+#[derive(Debug, clap::Args)]
+pub struct Generate {
+    /// What the picture shows; `-` reads it from standard input
+    #[arg(group = "words")]
+    pub prompt: Option<String>,
+    /// The same as an option
+    #[arg(short = 'p', long = "prompt", value_name = "PROMPT", group = "words")]
+    pub prompt_option: Option<String>,
+    /// Read the prompt from a file; `-` is standard input
+    ///
+    /// The whole file is one prompt, without the line break at its end.
+    #[arg(long, value_name = "FILE", group = "words", value_hint = ValueHint::FilePath)]
+    pub prompt_file: Option<PathBuf>,
+    /// What the picture does not show; needs a cfg above 1
+    #[arg(short, long, value_name = "PROMPT", aliases = ["negative", "neg-prompt", "uncond-prompt"])]
+    pub negative_prompt: Option<String>,
+    /// Start from a picture's record: the same picture again, or with the options given here
+    #[arg(long, value_name = "PICTURE", alias = "config-from-metadata", value_hint = ValueHint::FilePath)]
+    pub from: Option<PathBuf>,
+
+    /// A model's name (`flowline models`) or its folder
+    #[arg(short, long, value_parser = values::model_parser(), value_hint = ValueHint::DirPath)]
+    pub model: Option<String>,
+    /// Width in pixels
+    #[arg(short = 'W', long, value_name = "PIXELS", value_parser = values::pixels, allow_hyphen_values = true)]
+    pub width: Option<u32>,
+    /// Height in pixels
+    #[arg(short = 'H', long, value_name = "PIXELS", value_parser = values::pixels, allow_hyphen_values = true)]
+    pub height: Option<u32>,
+    /// Seeds, such as 7 or 1,2,8..12 (both ends are made); random if not given or negative
+    #[arg(short, long, alias = "seeds", value_name = "SEEDS", value_parser = values::seeds, allow_hyphen_values = true)]
+    pub seed: Option<Seeds>,
+    /// Number of pictures; the seed counts on from one to the next
+    #[arg(short, long, value_name = "N", aliases = ["batch-count", "num-images"], value_parser = values::batch, allow_hyphen_values = true)]
+    pub batch: Option<usize>,
+
+    /// Number of steps
+    #[arg(long, value_name = "N", aliases = ["num-inference-steps", "sampling-steps"], value_parser = values::steps, allow_hyphen_values = true)]
+    pub steps: Option<usize>,
+    /// Classifier-free guidance; 1 is off, above 1 follows the prompt more closely
+    #[arg(long, value_name = "SCALE", aliases = ["cfg-scale", "cfg_scale"], value_parser = values::number, allow_hyphen_values = true)]
+    pub cfg: Option<f64>,
+    /// Distilled guidance, for models with a guidance embedding
+    #[arg(long, value_name = "SCALE", aliases = ["distilled-guidance", "guidance-scale"], value_parser = values::number, allow_hyphen_values = true)]
+    pub guidance: Option<f64>,
+    /// The sampler
+    #[arg(long, value_name = "NAME[:KEY=VALUE,..]", aliases = ["sampling-method", "sample-method"], value_parser = values::sampler_parser(), hide_possible_values = true)]
+    pub sampler: Option<Choice>,
+    /// The schedule of the steps
+    #[arg(long, value_name = "NAME[:KEY=VALUE,..]", alias = "scheduler", value_parser = values::schedule_parser(), hide_possible_values = true)]
+    pub schedule: Option<Choice>,
+    /// The schedule's shift; above 1 spends more steps near noise
+    #[arg(long, value_name = "SHIFT", aliases = ["flow-shift", "time-shift"], value_parser = values::number, allow_hyphen_values = true)]
+    pub shift: Option<f64>,
+    /// The sigmas themselves, such as 1,0.8,0.5,0.2,0
+    #[arg(long, value_name = "LIST", value_parser = values::sigmas, allow_hyphen_values = true, conflicts_with_all = ["schedule", "shift"])]
+    pub sigmas: Option<values::Sigmas>,
+
+    /// Where the picture goes: a file, a folder, a pattern with {seed} {index} {model}, or `-` for standard output
+    ///
+    /// Without it, the user's pictures folder. A name that is taken gets the next free one.
+    #[arg(short, long, value_name = "PATH", alias = "out", value_hint = ValueHint::AnyPath)]
+    pub output: Option<PathBuf>,
+    /// Replace a file of the same name
+    #[arg(long)]
+    pub force: bool,
+    /// Write no record into the picture
+    #[arg(long, alias = "disable-image-metadata")]
+    pub no_metadata: bool,
+    /// Write the newest preview to this PNG file after every step
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub preview_path: Option<PathBuf>,
+
+    /// Threads to compute with
+    #[arg(short, long, value_name = "N", value_parser = values::threads, allow_hyphen_values = true)]
+    pub threads: Option<usize>,
+    /// How to tell what is going on, on standard error
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub progress: Progress,
+    /// Print a JSON object for every picture instead of its path
+    #[arg(long)]
+    pub json: bool,
+    /// Decide everything, say what would be done and how much memory it takes, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Say more: what was decided, and where the time went
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// How progress is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// A bar on a terminal, else plain lines
+    Auto,
+    /// Plain lines
+    Plain,
+    /// One JSON object a line
+    Json,
+    /// Only warnings and errors
+    None,
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Asked {
+    /// To do something.
+    Run(Args),
+    /// To print the help or the version.
+    Print(clap::Error),
+}
+
+/// Reads the words of a command line, the program's name first.
+///
+/// # Errors
+/// A usage failure that names the option.
+pub fn parse(words: &[OsString]) -> Result<Asked> {
+    match Args::try_parse_from(words) {
+        Ok(args) => Ok(Asked::Run(args)),
+        Err(error) if !error.use_stderr() => Ok(Asked::Print(error)),
+        Err(error) => Err(refusal::failure(&error, words)),
+    }
+}
+
+/// Whether the words ask for progress as JSON, even if they make no sense as a whole.
+pub fn wants_json_progress(words: &[OsString]) -> bool {
+    let pairs = words.iter().zip(words.iter().skip(1));
+    words.iter().any(|word| word == "--progress=json")
+        || pairs.into_iter().any(|(a, b)| a == "--progress" && b == "json")
+}
+
+/// The command line as `clap` knows it, for completion scripts.
+pub fn command() -> clap::Command {
+    Args::command()
+}

@@ -1,0 +1,172 @@
+//! Values of options: numbers, seeds, sigmas, and choices from the catalogues.
+
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use flowline_model::{Latents, catalog};
+use flowline_sampler::catalog::{About, Choice, Samplers, Schedules};
+use flowline_sampler::schedule::STEPS;
+
+use crate::{Failure, Result};
+
+/// How many pictures one command may ask for.
+pub const PICTURES_AT_ONCE: usize = 10_000;
+
+/// How many threads may be asked for.
+const THREADS: RangeInclusive<usize> = 1..=1024;
+
+/// Which seeds to use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seeds {
+    /// One nobody chose.
+    Random,
+    /// These, in this order.
+    Listed(Vec<u64>),
+}
+
+/// A list of sigmas; `clap` would take a bare `Vec` for an option that is given several times.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sigmas(pub Vec<f64>);
+
+/// A finite number.
+pub fn number(text: &str) -> Result<f64> {
+    let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| Failure::usage(format!("'{text}' is not a number"), "give a finite number, such as 2.5"))
+}
+
+/// A width or height; whether the model can make it is the model's to say.
+pub fn pixels(text: &str) -> Result<u32> {
+    whole(text, 1..=u32::MAX as usize).map(|pixels| pixels as u32)
+}
+
+/// A number of steps.
+pub fn steps(text: &str) -> Result<usize> {
+    whole(text, STEPS)
+}
+
+/// A number of pictures.
+pub fn batch(text: &str) -> Result<usize> {
+    whole(text, 1..=PICTURES_AT_ONCE)
+}
+
+/// A number of threads.
+pub fn threads(text: &str) -> Result<usize> {
+    whole(text, THREADS)
+}
+
+fn whole(text: &str, range: RangeInclusive<usize>) -> Result<usize> {
+    let number = text.trim().parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        let what = format!("'{text}' is not a whole number from {} to {}", range.start(), range.end());
+        Failure::usage(what, "write it in digits only, such as 8")
+    })
+}
+
+/// `7`, `1,2,8..12` (both ends included), `random` or a negative number.
+pub fn seeds(text: &str) -> Result<Seeds> {
+    const HINT: &str = "write seeds from 0 to 18446744073709551615 as 7 or 1,2,8..12; -1 is a random one";
+    let text = text.trim();
+    let negative = text.strip_prefix('-').is_some_and(|digits| digits.parse::<u64>().is_ok());
+    if negative || text.eq_ignore_ascii_case("random") {
+        return Ok(Seeds::Random);
+    }
+    let seed = |written: &str| {
+        written.trim().parse::<u64>().map_err(|_| Failure::usage(format!("'{}' is not a seed", written.trim()), HINT))
+    };
+    let mut seeds = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = match part.split_once("..") {
+            Some((first, last)) => (seed(first)?, seed(last.trim_start_matches('='))?),
+            None => (seed(part)?, seed(part)?),
+        };
+        if first > last {
+            return Err(Failure::usage(
+                format!("the range {part} runs backwards"),
+                format!("write it as {last}..{first}"),
+            ));
+        }
+        if last - first >= (PICTURES_AT_ONCE - seeds.len()) as u64 {
+            let what = format!("more than {PICTURES_AT_ONCE} seeds");
+            return Err(Failure::usage(what, "make them in several runs"));
+        }
+        seeds.extend(first..=last);
+    }
+    Ok(Seeds::Listed(seeds))
+}
+
+/// Numbers separated by commas; whether they make a schedule is the sampler crate's to say.
+pub fn sigmas(text: &str) -> Result<Sigmas> {
+    let text = text.trim().trim_start_matches('[').trim_end_matches(']');
+    let sigmas: Result<Vec<f64>> = text.split(',').map(number).collect();
+    sigmas.map(Sigmas).map_err(|failure| Failure::usage(failure.what, "write them as 1,0.8,0.5,0.2,0"))
+}
+
+/// Parses like `inner`, and knows names to offer in help and completions.
+#[derive(Clone)]
+struct Named<T> {
+    names: Vec<PossibleValue>,
+    parse: fn(String) -> Result<T>,
+}
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Named<T> {
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<T, clap::Error> {
+        StringValueParser::new().try_map(self.parse).parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.names.iter().cloned()))
+    }
+}
+
+fn named<'a>(abouts: impl Iterator<Item = &'a About>) -> Named<Choice> {
+    let names = abouts.map(|about| PossibleValue::new(about.name).help(about.meaning)).collect();
+    Named { names, parse: choice }
+}
+
+/// A sampler of the catalogue.
+pub fn sampler_parser() -> impl TypedValueParser<Value = Choice> {
+    named(Samplers::<Latents>::builtin().iter())
+}
+
+/// A schedule of the catalogue.
+pub fn schedule_parser() -> impl TypedValueParser<Value = Choice> {
+    named(Schedules::builtin().iter())
+}
+
+/// `name:key=value,..`; whether there is such a thing is the catalogue's to say.
+fn choice(text: String) -> Result<Choice> {
+    Choice::from_str(&text).map_err(|error| Failure::usage(error.to_string(), error.hint()))
+}
+
+/// A model of the catalogue, or anything else that may be a folder.
+pub fn model_parser() -> impl TypedValueParser<Value = String> {
+    let names = catalog::MODELS.iter().map(|entry| PossibleValue::new(entry.name).help(entry.about)).collect();
+    Named { names, parse: |text| Ok(text) }
+}
+
+/// The catalogue, for the end of `generate --help`.
+pub fn catalogue_help() -> String {
+    let mut help = String::new();
+    let mut list = |title: &str, about: &mut dyn Iterator<Item = &About>| {
+        let _ = writeln!(help, "{title}:");
+        for about in about {
+            let _ = writeln!(help, "  {:<10} {}", about.name, about.meaning);
+            for parameter in about.parameters {
+                let _ = writeln!(help, "  {:<12} {parameter}; {}", "", parameter.meaning);
+            }
+        }
+    };
+    list("Samplers", &mut Samplers::<Latents>::builtin().iter());
+    list("Schedules", &mut Schedules::builtin().iter());
+    help.push_str("`flowline samplers` has their formulas and sources.");
+    help
+}

@@ -1,0 +1,48 @@
+//! The command line: data to stdout, talk to stderr, no questions asked.
+//!
+//! [`generate`] is the command everything else serves. Exit codes: 0 written, 1 error, 2 usage, 130 cancelled.
+
+pub mod asked;
+pub mod cache;
+pub mod completions;
+pub mod dry_run;
+pub mod events;
+pub mod generate;
+pub mod inspect;
+pub mod interrupt;
+pub mod models;
+pub mod output;
+pub mod preview;
+pub mod progress;
+pub mod samplers;
+
+use crate::args::Command;
+use crate::{Exit, Result};
+
+/// Does what a command asks for. `generate` tells its failures itself, in the form its progress has.
+///
+/// # Errors
+/// What went wrong, to be told.
+pub fn run(command: &Command) -> Result<Exit> {
+    match command {
+        Command::Generate(args) => return Ok(generate::run(args)),
+        Command::Samplers(listing) => samplers::list(listing.json)?,
+        Command::Models(listing) => models::list(listing.json)?,
+        Command::Inspect(args) => inspect::show(&args.picture, args.json)?,
+        Command::Completions { shell } => completions::print(*shell)?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Has the libraries compute with as many threads as `command` asks for.
+pub fn set_threads(command: Option<&Command>) {
+    let Some(Command::Generate(args)) = command else { return };
+    let Some(threads) = args.threads else { return };
+    // candle-core 0.11.1 src/utils.rs:403-422 reads both whenever it asks for its number of threads, and rayon's global
+    // pool, which its matrix products run on, reads the first one when it starts: this reaches both, a pool builder
+    // only the second.
+    for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {
+        // SAFETY: `main` calls this before any other thread is started, so nobody reads the environment meanwhile.
+        unsafe { std::env::set_var(name, threads.to_string()) };
+    }
+}

@@ -1,0 +1,231 @@
+//! From the options of `generate`, and a picture to start from, to a draft.
+
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+
+use flowline_model::{Draft, Request, Warning, catalog};
+
+use crate::args::{Generate, PICTURES_AT_ONCE, Seeds};
+use crate::record::{self, Record};
+use crate::{Failure, Result};
+
+/// What was asked, before a model is opened.
+#[derive(Debug)]
+pub struct Asked {
+    /// The model's name or folder.
+    pub model: String,
+    /// What was chosen; no seed means a random one.
+    pub draft: Draft,
+    /// How many pictures to count on from the first seed.
+    pub batch: usize,
+    /// The record to compare with, where one of our own is replayed unchanged.
+    pub replayed: Option<Request>,
+    /// What the user should know already.
+    pub warnings: Vec<Warning>,
+}
+
+/// The longest prompt that is read from a file or a pipe, bytes.
+const LONGEST_PROMPT: u64 = 1 << 20;
+
+/// Where a prompt comes from.
+enum Source<'a> {
+    Words(&'a str),
+    File(&'a Path),
+    Stdin,
+    /// Nowhere in particular: whatever is piped in.
+    Piped,
+}
+
+impl Asked {
+    /// Reads what `args` points to: the prompt, and the picture to start from.
+    ///
+    /// # Errors
+    /// No prompt at all, a prompt that is no text, a picture without a record, seeds that run over.
+    pub fn read(args: &Generate) -> Result<Self> {
+        let mut asked = match &args.from {
+            None => Self {
+                model: args.model.clone().unwrap_or_else(default_model),
+                draft: Draft { prompt: read_prompt(source(args))?, ..Draft::default() },
+                batch: 1,
+                replayed: None,
+                warnings: Vec::new(),
+            },
+            Some(picture) => Self::of_picture(args, picture)?,
+        };
+        asked.warnings.extend(choose(&mut asked.draft, args));
+        if let Some(batch) = args.batch {
+            asked.batch = batch;
+            if asked.draft.seeds.len() > 1 {
+                let hint = "give one seed with --batch, or the list alone";
+                return Err(Failure::usage("--batch counts on from one seed, and --seed names several", hint));
+            }
+        }
+        Ok(asked)
+    }
+
+    fn of_picture(args: &Generate, picture: &Path) -> Result<Self> {
+        let record = record::read(picture)?;
+        record.replayable(&picture.display().to_string())?;
+        let Record { source: program, request, mut draft, unused, .. } = record;
+        let recorded = request.as_ref().map(|request| request.model.name.clone());
+        let model = match (&args.model, recorded) {
+            (Some(model), _) => model.clone(),
+            (None, Some(name)) if catalog::find(&name).is_ok() => name,
+            (None, Some(name)) => {
+                let what = format!("{} was made with the model folder '{name}'", picture.display());
+                return Err(Failure::new(what, "say where it is: -m path/to/folder"));
+            }
+            (None, None) => default_model(),
+        };
+        match source(args) {
+            Source::Piped => {}
+            source => draft.prompt = read_prompt(source)?,
+        }
+        let unused = unused.iter().map(|(name, value)| {
+            Warning::new("record-unused", format!("the {program} record's {name} is not used: {value}"))
+        });
+        Ok(Self { model, draft, batch: 1, replayed: request, warnings: unused.collect() })
+    }
+}
+
+fn default_model() -> String {
+    catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned())
+}
+
+/// Puts the options over the draft, and says which parts of a record they replace.
+fn choose(draft: &mut Draft, args: &Generate) -> Option<Warning> {
+    fn set<T: Clone>(chosen: &mut Option<T>, given: &Option<T>) {
+        if given.is_some() {
+            chosen.clone_from(given);
+        }
+    }
+    let mut warning = None;
+    let timing = args.steps.is_some() || args.schedule.is_some() || args.shift.is_some();
+    // A named schedule may depend on the size.
+    let resized = (args.width.is_some() || args.height.is_some()) && draft.schedule.is_some();
+    if (timing || resized) && draft.sigmas.take().is_some() {
+        if draft.schedule.is_none() {
+            let message = "the record's own list of sigmas is replaced by a schedule";
+            warning = Some(Warning::new("sigmas-replaced", message));
+        }
+        draft.stop_after = draft.stop_after.filter(|_| !timing);
+    }
+    if let Some(sigmas) = &args.sigmas {
+        (draft.steps, draft.schedule, draft.stop_after) = (None, None, None);
+        draft.sigmas = Some(sigmas.0.clone());
+    }
+    set(&mut draft.negative_prompt, &args.negative_prompt);
+    set(&mut draft.width, &args.width);
+    set(&mut draft.height, &args.height);
+    set(&mut draft.steps, &args.steps);
+    set(&mut draft.sampler, &args.sampler);
+    set(&mut draft.schedule, &args.schedule);
+    set(&mut draft.shift, &args.shift);
+    set(&mut draft.guidance, &args.guidance);
+    set(&mut draft.cfg, &args.cfg);
+    match &args.seed {
+        Some(Seeds::Random) => draft.seeds.clear(),
+        Some(Seeds::Listed(seeds)) => draft.seeds.clone_from(seeds),
+        None => {}
+    }
+    warning
+}
+
+/// The seeds of `count` pictures from `first` on.
+///
+/// # Errors
+/// If there are not so many.
+pub fn counted_on(first: u64, count: usize) -> Result<Vec<u64>> {
+    let last = u64::try_from(count.clamp(1, PICTURES_AT_ONCE) - 1).ok().and_then(|more| first.checked_add(more));
+    match last {
+        Some(last) => Ok((first..=last).collect()),
+        None => {
+            let what = format!("there are no {count} seeds from {first} on");
+            Err(Failure::usage(what, "begin with a smaller seed; the last one is 18446744073709551615"))
+        }
+    }
+}
+
+fn source(args: &Generate) -> Source<'_> {
+    match (args.prompt.as_deref(), &args.prompt_option, &args.prompt_file) {
+        (Some("-"), ..) => Source::Stdin,
+        (Some(words), ..) => Source::Words(words),
+        // A prompt that is a dash can be given here.
+        (_, Some(words), _) => Source::Words(words),
+        (.., Some(file)) if file.as_os_str() == "-" => Source::Stdin,
+        (.., Some(file)) => Source::File(file),
+        (None, None, None) => Source::Piped,
+    }
+}
+
+fn read_prompt(source: Source<'_>) -> Result<String> {
+    match source {
+        Source::Words(words) => Ok(words.to_owned()),
+        Source::File(path) => {
+            let file = std::fs::File::open(path).map_err(|e| Failure::io(path, e))?;
+            let (name, io) = (path.display().to_string(), |e| Failure::io(path, e));
+            text(&name, read_limited(file).map_err(io)?)
+        }
+        Source::Stdin | Source::Piped => {
+            let stdin = std::io::stdin();
+            let none = || {
+                let hint = "say what to draw: flowline generate \"a red lighthouse by the sea\"";
+                Failure::usage("there is no prompt", hint)
+            };
+            // Nobody is asked: a person at the keyboard is told how to give one.
+            if stdin.is_terminal() && matches!(source, Source::Piped) {
+                return Err(none());
+            }
+            let io = |e| Failure::new(format!("standard input: {e}"), "give the prompt as an argument");
+            let bytes = read_limited(stdin.lock()).map_err(io)?;
+            if bytes.is_empty() {
+                return Err(none());
+            }
+            text("standard input", bytes)
+        }
+    }
+}
+
+fn read_limited(input: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(LONGEST_PROMPT + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The prompt in `bytes`: all of it, without the line break that editors put at the end.
+fn text(name: &str, bytes: Vec<u8>) -> Result<String> {
+    const HINT: &str = "a prompt is plain text in UTF-8";
+    if bytes.len() as u64 > LONGEST_PROMPT {
+        let what = format!("{name} is longer than {} KiB", LONGEST_PROMPT >> 10);
+        return Err(Failure::new(what, "no model reads so much; a few sentences are plenty"));
+    }
+    if bytes.contains(&0) {
+        return Err(Failure::new(format!("{name} contains a NUL character"), HINT));
+    }
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        Failure::new(format!("{name} is not UTF-8 (byte {at})"), HINT)
+    })?;
+    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    // A byte order mark is not part of a text.
+    Ok(line.strip_prefix('\u{feff}').unwrap_or(line).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_file_is_one_prompt_without_its_last_line_break() {
+        assert_eq!(text("file", b"two\nlines\n".to_vec()).unwrap(), "two\nlines");
+        assert_eq!(text("file", b"windows\r\n".to_vec()).unwrap(), "windows");
+        assert_eq!(text("file", b"\xef\xbb\xbfmarked\n\n".to_vec()).unwrap(), "marked\n");
+    }
+
+    #[test]
+    fn seeds_count_on_to_the_last_one_and_no_further() {
+        assert_eq!(counted_on(7, 3).unwrap(), [7, 8, 9]);
+        assert_eq!(counted_on(u64::MAX - 1, 2).unwrap(), [u64::MAX - 1, u64::MAX]);
+        assert!(counted_on(u64::MAX, 2).is_err());
+    }
+}

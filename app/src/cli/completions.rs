@@ -1,0 +1,16 @@
+//! `flowline completions SHELL`.
+
+use clap_complete::Shell;
+
+use super::output;
+use crate::{Result, args};
+
+/// Prints the completion script for `shell`.
+///
+/// # Errors
+/// Those of stdout.
+pub fn print(shell: Shell) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut args::command(), "flowline", &mut script);
+    output::data(&script)
+}

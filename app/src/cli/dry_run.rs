@@ -1,0 +1,82 @@
+//! `--dry-run`: what would be done, and the memory it takes.
+
+use std::fmt::Write as _;
+
+use flowline_model::{MemoryPlan, Request, Spec};
+use serde::Serialize;
+
+use super::output;
+use crate::Result;
+
+#[derive(Serialize)]
+struct Plan<'a> {
+    request: &'a Request,
+    memory: MemoryPlan,
+}
+
+/// Shows what `request` decides.
+///
+/// # Errors
+/// Those of stdout.
+pub fn show(request: &Request, spec: &Spec, json: bool) -> Result<()> {
+    let memory = request.memory_plan(spec);
+    match json {
+        true => output::pretty(&Plan { request, memory }),
+        false => output::data((describe(request) + &describe_memory(&memory)).as_bytes()),
+    }
+}
+
+/// A request for people, one line a field.
+pub fn describe(request: &Request) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, value: &str| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<10}{}", output::printable(value).replace('\n', &format!("\n{:<10}", "")));
+    };
+    row("model", &request.model.name);
+    for weights in &request.model.weights {
+        row("", &format!("{} {}", weights.file, weights.sha256));
+    }
+    row("prompt", &request.prompt);
+    if !request.negative_prompt.is_empty() {
+        row("negative", &request.negative_prompt);
+    }
+    row("size", &format!("{} x {}", request.width, request.height));
+    row("seeds", &listed(request.seeds.iter()));
+    row("steps", &request.steps.to_string());
+    row("sampler", &request.sampler.to_string());
+    row("schedule", &request.schedule.to_string());
+    row("sigmas", &listed(request.sigmas.iter()));
+    row("cfg", &request.cfg.to_string());
+    if let Some(guidance) = request.guidance {
+        row("guidance", &guidance.to_string());
+    }
+    if let Some(steps) = request.stop_after {
+        row("stops", &format!("after step {steps}"));
+    }
+    row("computes", &format!("in {} on {}", request.made_with.dtype, request.made_with.device));
+    text
+}
+
+fn describe_memory(plan: &MemoryPlan) -> String {
+    let mib = |bytes: u64| format!("{:.0} MiB", bytes as f64 / (1u64 << 20) as f64);
+    let available = plan.available.map(|bytes| format!(", {} are available", mib(bytes))).unwrap_or_default();
+    format!(
+        "memory    at most {}{available}: weights {}, and the larger of transformer {} and decoder {}\n",
+        mib(plan.peak),
+        mib(plan.weights),
+        mib(plan.transformer),
+        mib(plan.decoder)
+    )
+}
+
+/// Values on one line; the middle of a long list is left out.
+fn listed<T: ToString>(values: impl ExactSizeIterator<Item = T>) -> String {
+    const SHOWN: usize = 32;
+    let count = values.len();
+    let mut shown: Vec<_> = values.map(|value| value.to_string()).collect();
+    if count > SHOWN {
+        shown.splice(SHOWN - 1..count - 1, ["…".to_owned()]);
+    }
+    shown.join(", ")
+}

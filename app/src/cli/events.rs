@@ -1,0 +1,176 @@
+//! What happens as NDJSON: one object a line, `event` says what it is. Seeds are strings.
+
+use flowline_model::{Event, Outcome, Request, Warning};
+use serde::{Serialize, Serializer};
+
+use crate::{Exit, Failure};
+
+/// One line of `--progress json`.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Line<'a> {
+    /// Everything is decided; the work begins.
+    Resolved {
+        /// What will be done.
+        request: &'a Request,
+        /// Whether the seed was chosen by the program.
+        random_seed: bool,
+    },
+    /// Something the user should know.
+    Warning {
+        /// A stable name.
+        code: &'a str,
+        /// For people.
+        message: &'a str,
+    },
+    /// Weights are being read.
+    Loading {
+        /// What is being read.
+        part: &'a str,
+        /// Bytes so far, of all parts.
+        bytes: u64,
+        /// Bytes of all parts.
+        total: u64,
+    },
+    /// The prompt is being encoded.
+    Encoding,
+    /// The work goes on; at most one a second.
+    Tick,
+    /// A step is done.
+    Step {
+        /// Which picture, from 0.
+        picture: usize,
+        /// Pictures in all.
+        pictures: usize,
+        /// Steps taken, from 1.
+        taken: usize,
+        /// Steps in all.
+        steps: usize,
+        /// Where the step began.
+        sigma: f64,
+        /// Where it ended.
+        next: f64,
+        /// Model evaluations for this picture so far.
+        evaluations: u64,
+        /// Since this picture's first step began.
+        seconds: f64,
+    },
+    /// A picture is being decoded.
+    Decoding {
+        /// Which picture, from 0.
+        index: usize,
+    },
+    /// A picture is made.
+    Picture {
+        /// Which picture, from 0.
+        index: usize,
+        /// Its seed.
+        #[serde(serialize_with = "as_string")]
+        seed: u64,
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+        /// Steps taken and steps in all, if it was stopped.
+        stopped: Option<(usize, usize)>,
+        /// Model evaluations it took.
+        evaluations: u64,
+        /// From its first step to its last pixel.
+        seconds: f64,
+    },
+    /// A picture is on the disk.
+    Saved {
+        /// Which picture, from 0.
+        index: usize,
+        /// Its seed.
+        #[serde(serialize_with = "as_string")]
+        seed: u64,
+        /// Its file; `null` for stdout.
+        path: Option<String>,
+    },
+    /// All is done, or stopped.
+    Finished {
+        /// Pictures made.
+        pictures: usize,
+        /// Whether it was stopped.
+        stopped: bool,
+        /// Seconds spent reading weights.
+        loading: f64,
+        /// Seconds spent encoding text.
+        encoding: f64,
+        /// Seconds spent in steps.
+        sampling: f64,
+        /// Seconds spent decoding.
+        decoding: f64,
+    },
+    /// It could not be done.
+    Error {
+        /// What happened.
+        what: &'a str,
+        /// What to do.
+        hint: &'a str,
+        /// The exit code.
+        exit: u8,
+    },
+}
+
+fn as_string<S: Serializer>(seed: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(seed)
+}
+
+impl<'a> From<&'a Warning> for Line<'a> {
+    fn from(warning: &'a Warning) -> Self {
+        Self::Warning { code: warning.code, message: &warning.message }
+    }
+}
+
+impl<'a> From<&'a Failure> for Line<'a> {
+    fn from(failure: &'a Failure) -> Self {
+        let exit = match failure.exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Cancelled => 130,
+        };
+        Self::Error { what: &failure.what, hint: &failure.hint, exit }
+    }
+}
+
+impl<'a> From<&'a Event> for Line<'a> {
+    fn from(event: &'a Event) -> Self {
+        match event {
+            Event::Warning(warning) => warning.into(),
+            Event::Loading { part, bytes, total } => Self::Loading { part, bytes: *bytes, total: *total },
+            Event::Encoding => Self::Encoding,
+            Event::Tick => Self::Tick,
+            Event::Step(step) => Self::Step {
+                picture: step.picture,
+                pictures: step.pictures,
+                taken: step.taken,
+                steps: step.steps,
+                sigma: step.sigma,
+                next: step.next,
+                evaluations: step.evaluations,
+                seconds: step.elapsed.as_secs_f64(),
+            },
+            Event::Decoding { index } => Self::Decoding { index: *index },
+            Event::Picture(picture) => Self::Picture {
+                index: picture.index,
+                seed: picture.seed,
+                width: picture.image.width(),
+                height: picture.image.height(),
+                stopped: picture.stopped,
+                evaluations: picture.evaluations,
+                seconds: picture.elapsed.as_secs_f64(),
+            },
+            Event::Finished(Outcome { pictures, stopped, loading, encoding, sampling, decoding }) => Self::Finished {
+                pictures: *pictures,
+                stopped: *stopped,
+                loading: loading.as_secs_f64(),
+                encoding: encoding.as_secs_f64(),
+                sampling: sampling.as_secs_f64(),
+                decoding: decoding.as_secs_f64(),
+            },
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! `flowline generate`: from the options to pictures on the disk. Everything passes through `Pipeline::generate`.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use flowline_model::{Event, Picture, Pipeline, Request, Resolved, Warning};
+use serde::Serialize;
+
+use super::asked::{Asked, counted_on};
+use super::cache::cache_folder;
+use super::interrupt::Interrupt;
+use super::preview::PreviewFile;
+use super::progress::Reporter;
+use super::{dry_run, output};
+use crate::args::Generate;
+use crate::library::{Destination, Library, SaveOptions, Saved, default_folder};
+use crate::{Exit, Failure, Result};
+
+/// Makes the pictures that `args` asks for, and tells how it went.
+pub fn run(args: &Generate) -> Exit {
+    let mut reporter = Reporter::new(args.progress);
+    match make(args, &mut reporter) {
+        Ok(exit) => {
+            reporter.close();
+            exit
+        }
+        Err(failure) => reporter.fail(&failure),
+    }
+}
+
+fn make(args: &Generate, reporter: &mut Reporter) -> Result<Exit> {
+    // Everything that can be refused is refused before a weight is read.
+    let destination = destination(args, reporter)?;
+    let preview = args.preview_path.as_deref().map(PreviewFile::new).transpose()?;
+    let asked = Asked::read(args)?;
+    let save = SaveOptions { force: args.force, metadata: !args.no_metadata };
+    let to_stdout = matches!(destination, Destination::Stdout);
+    let library = Library::new(destination, save);
+    if !args.dry_run {
+        library.check()?;
+    }
+    let cache = cache_folder().map_err(|warning| reporter.warning(&warning)).ok();
+    let mut pipeline = Pipeline::open(&asked.model, cache.as_deref())?;
+    let request = resolve(&asked, &pipeline, reporter)?;
+    if to_stdout && request.seeds.len() > 1 && !args.dry_run {
+        let what = format!("{} pictures do not fit on standard output", request.seeds.len());
+        return Err(Failure::usage(what, "make one, or give a folder with -o"));
+    }
+    reporter.resolved(&request, asked.draft.seeds.is_empty(), args.verbose);
+    if args.dry_run {
+        dry_run::show(&request, pipeline.spec(), args.json)?;
+        return Ok(Exit::Done);
+    }
+    let interrupt = Interrupt::listen();
+    let mut work =
+        Work { library, preview, interrupt, json: args.json, reporter, whole: 0, cut: 0, told: false, failure: None };
+    let outcome = pipeline.generate(&request, |event| work.observe(&event))?;
+    if let Some(failure) = work.failure {
+        return Err(failure);
+    }
+    if args.verbose {
+        let share = |name, time: std::time::Duration| format!("{name} {:.2} s", time.as_secs_f64());
+        let times = [
+            share("reading weights", outcome.loading),
+            share("text", outcome.encoding),
+            share("steps", outcome.sampling),
+            share("decoding", outcome.decoding),
+        ];
+        work.reporter.talk(&times.join(", "));
+    }
+    // A key pressed when everything is done has stopped nothing.
+    if work.whole == request.seeds.len() {
+        return Ok(Exit::Done);
+    }
+    if work.whole + work.cut == 0 {
+        work.reporter.talk("stopped before the first step was done; there is no picture");
+    }
+    match outcome.stopped {
+        true => Ok(Exit::Cancelled),
+        // A record of a stopped picture was replayed.
+        false => Ok(Exit::Done),
+    }
+}
+
+/// Where the pictures go.
+fn destination(args: &Generate, reporter: &mut Reporter) -> Result<Destination> {
+    let Some(output) = &args.output else {
+        let folder = default_folder();
+        if let Some(fallback) = folder.fallback {
+            reporter.warning(&Warning::new("folder-fallback", fallback));
+        }
+        return Ok(Destination::Folder(folder.path));
+    };
+    let destination = Destination::parse(output.as_os_str())?;
+    if let Destination::Stdout = destination {
+        if args.json && !args.dry_run {
+            let hint = "leave --json out, or give a file with -o";
+            return Err(Failure::usage("standard output cannot carry a picture and JSON", hint));
+        }
+    }
+    Ok(destination)
+}
+
+/// Decides everything, and says what should be said about it.
+fn resolve(asked: &Asked, pipeline: &Pipeline, reporter: &mut Reporter) -> Result<Request> {
+    for warning in &asked.warnings {
+        reporter.warning(warning);
+    }
+    let Resolved { mut request, warnings } = asked.draft.resolve(pipeline.spec())?;
+    if let (Some(first), true) = (request.seeds.first(), asked.batch > 1) {
+        request.seeds = counted_on(*first, asked.batch)?;
+    }
+    for warning in &warnings {
+        reporter.warning(warning);
+    }
+    if let Some(replayed) = &asked.replayed {
+        for difference in request.differences(replayed) {
+            let message = format!("the picture may not come out the same: {difference}");
+            reporter.warning(&Warning::new("replay-differs", message));
+        }
+    }
+    Ok(request)
+}
+
+/// The observer: tells, saves each picture the moment it exists, and hears Ctrl-C.
+struct Work<'a> {
+    library: Library,
+    preview: Option<PreviewFile>,
+    interrupt: Interrupt,
+    json: bool,
+    reporter: &'a mut Reporter,
+    /// Pictures saved that are as they were asked for, and stopped ones.
+    whole: usize,
+    cut: usize,
+    /// Whether the user was told that a key was heard.
+    told: bool,
+    failure: Option<Failure>,
+}
+
+impl Work<'_> {
+    fn observe(&mut self, event: &Event) -> ControlFlow<()> {
+        self.reporter.event(event);
+        match event {
+            Event::Step(step) => {
+                if let (Some(file), Some(preview)) = (&self.preview, &step.preview) {
+                    self.show(file.write(preview));
+                } else if self.preview.is_some() {
+                    self.show(Err(Failure::new("this model has no previews", "")));
+                }
+            }
+            Event::Picture(picture) => {
+                if let Err(failure) = self.save(picture) {
+                    self.failure = Some(failure);
+                    return ControlFlow::Break(());
+                }
+            }
+            _ => {}
+        }
+        if !self.interrupt.pressed() {
+            return ControlFlow::Continue(());
+        }
+        if !self.told {
+            self.told = true;
+            self.reporter.talk("stopping with the best so far; press Ctrl-C again to quit at once");
+        }
+        ControlFlow::Break(())
+    }
+
+    /// A preview that cannot be written is no reason to lose the picture.
+    fn show(&mut self, written: Result<()>) {
+        if let Err(failure) = written {
+            self.preview = None;
+            let message = format!("there are no previews: {}", failure.what);
+            self.reporter.warning(&Warning::new("preview-off", message));
+        }
+    }
+
+    fn save(&mut self, picture: &Picture) -> Result<()> {
+        let Saved { path } = self.library.save(picture)?;
+        self.reporter.saved(picture.index, picture.seed, path.as_deref());
+        match picture.stopped {
+            None => self.whole += 1,
+            Some((taken, steps)) => {
+                self.cut += 1;
+                self.reporter.talk(&format!("stopped after {taken} of {steps} steps; this is the best so far"));
+            }
+        }
+        let Some(path) = path else { return Ok(()) };
+        let line = match self.json {
+            true => output::line(&Made::new(picture, &path))?.into_bytes(),
+            false => path.as_os_str().as_encoded_bytes().to_vec(),
+        };
+        self.reporter.beside(|| output::data(&[&line[..], b"\n"].concat()))
+    }
+}
+
+/// A picture as `--json` prints it.
+#[derive(Serialize)]
+struct Made<'a> {
+    path: String,
+    seed: String,
+    width: u32,
+    height: u32,
+    steps: usize,
+    /// Steps taken and steps in all, if it was stopped.
+    stopped: Option<(usize, usize)>,
+    evaluations: u64,
+    seconds: f64,
+    request: &'a Request,
+}
+
+impl<'a> Made<'a> {
+    fn new(picture: &'a Picture, path: &Path) -> Self {
+        Self {
+            path: path.display().to_string(),
+            seed: picture.seed.to_string(),
+            width: picture.image.width(),
+            height: picture.image.height(),
+            steps: picture.request.steps,
+            stopped: picture.stopped,
+            evaluations: picture.evaluations,
+            seconds: picture.elapsed.as_secs_f64(),
+            request: &picture.request,
+        }
+    }
+}

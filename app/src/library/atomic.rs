@@ -1,0 +1,102 @@
+//! Files that are whole or not there: written beside their place, flushed to the disk, then named.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::Path;
+
+use tempfile::{Builder, NamedTempFile};
+
+/// A file with all its content on the disk and no name yet. Dropped, it is gone.
+#[derive(Debug)]
+pub struct Whole(NamedTempFile);
+
+/// What became of naming a file.
+#[derive(Debug)]
+pub enum Named {
+    /// It has the name.
+    Done,
+    /// Something else has the name; the file is still whole.
+    Taken(Whole),
+}
+
+/// A file in `folder` that will be gone unless it is named.
+fn nameless(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = Builder::new();
+    builder.prefix(".flowline-").suffix(".part");
+    // Temporary files are private unless told; a picture is as open as the user's other files (less the umask).
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+/// Whether files can be made in `folder`, by making one.
+///
+/// # Errors
+/// What the system says.
+pub fn probe(folder: &Path) -> io::Result<()> {
+    nameless(folder).map(drop)
+}
+
+impl Whole {
+    /// Lets `content` write a file in `folder` and brings it to the disk.
+    ///
+    /// # Errors
+    /// What `content` or the system says; nothing is left behind then.
+    pub fn write(folder: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Self> {
+        let file = nameless(folder)?;
+        let mut buffer = BufWriter::new(file.as_file());
+        content(&mut buffer)?;
+        buffer.flush()?;
+        drop(buffer);
+        file.as_file().sync_all()?;
+        Ok(Self(file))
+    }
+
+    /// Gives the file the name `path` unless something has it. Two programs that want the same name at once never
+    /// overwrite each other.
+    ///
+    /// # Errors
+    /// What the system says; nothing is left behind then.
+    pub fn name(self, path: &Path) -> io::Result<Named> {
+        match self.0.persist_noclobber(path) {
+            Ok(_) => Ok(named(path)),
+            Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => Ok(Named::Taken(Self(refused.file))),
+            Err(refused) => Self(refused.file).reserve(path),
+        }
+    }
+
+    /// As [`Whole::name`], for file systems that can neither link nor rename without overwriting (FAT, some network
+    /// ones): the name is taken by an empty file first, which only one can create.
+    ///
+    /// # Errors
+    /// What the system says; nothing is left behind then.
+    pub fn reserve(self, path: &Path) -> io::Result<Named> {
+        match OpenOptions::new().write(true).create_new(true).open(path) {
+            Ok(reserved) => drop(reserved),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(Named::Taken(self)),
+            Err(error) => return Err(error),
+        }
+        self.replace(path).inspect_err(|_| drop(fs::remove_file(path)))?;
+        Ok(Named::Done)
+    }
+
+    /// Gives the file the name `path`, replacing what has it.
+    ///
+    /// # Errors
+    /// What the system says; what was there is still there then.
+    pub fn replace(self, path: &Path) -> io::Result<()> {
+        self.0.persist(path)?;
+        named(path);
+        Ok(())
+    }
+}
+
+/// Brings the name itself to the disk, where the system can do that; the picture is there either way.
+fn named(path: &Path) -> Named {
+    if cfg!(unix)
+        && let Some(Ok(folder)) = path.parent().map(|folder| File::open(super::here(folder)))
+    {
+        drop(folder.sync_all());
+    }
+    Named::Done
+}
