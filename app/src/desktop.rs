@@ -132,11 +132,14 @@ impl App {
             actions.push(Action::Make);
         }
         let margin = egui::Margin::same(2 * GRID as i8);
-        let side = egui::Frame::new().fill(theme::PANEL).inner_margin(margin);
+        // The bar of the settings' scroll area has its own lane in the right margin.
+        let lane = egui::Frame::new().inner_margin(egui::Margin { right: GRID as i8, ..egui::Margin::ZERO });
+        let side = egui::Frame::new().fill(theme::PANEL).inner_margin(egui::Margin { right: GRID as i8, ..margin });
         egui::Panel::left("side").exact_size(theme::SIDE).resizable(false).frame(side).show(ui, |ui| {
-            prompt::show(ui, state, focus, &mut actions);
+            lane.show(ui, |ui| prompt::show(ui, state, focus, &mut actions));
             ui.add_space(GRID);
-            egui::ScrollArea::vertical().show(ui, |ui| settings_panel::show(ui, state, &mut actions));
+            let settings = egui::ScrollArea::vertical().auto_shrink(false);
+            settings.show(ui, |ui| lane.show(ui, |ui| settings_panel::show(ui, state, &mut actions)));
         });
         let foot = egui::Frame::new().fill(theme::PANEL).inner_margin(margin);
         let foot = egui::Panel::bottom("foot").resizable(false).frame(foot).show(ui, |ui| {

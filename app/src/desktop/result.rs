@@ -16,11 +16,8 @@ pub fn line(ui: &mut Ui, state: &State) {
                 ui.label(describe(finished));
             }
             (None, Some(offer)) => {
-                let text = match &offer.draws {
-                    Some(draws) => format!("{} draws {draws}", offer.model),
-                    None => format!("{}: {}", offer.model, offer.about),
-                };
-                ui.add(egui::Label::new(RichText::new(text).color(theme::MUTED)).wrap());
+                let text = format!("{}: {}", offer.model, offer.about);
+                ui.add(egui::Label::new(RichText::new(text).color(theme::MUTED)).truncate());
             }
             (None, None) => {
                 ui.weak("Opening the model…");
