@@ -409,6 +409,7 @@ fn a_copy_goes_where_the_path_field_says() {
     let mut window = Window::with_picture();
     window.click("Save a copy…");
     assert_eq!(window.value("Save to"), "/pictures/house.png");
+    assert!(window.harness.get_by_label("Save to").is_focused());
     window.click("Cancel");
     assert!(!window.shows("Save to"));
     for (typed, expected) in [("/elsewhere/a.png", "/elsewhere/a.png"), ("b.png", "/pictures/b.png")] {
