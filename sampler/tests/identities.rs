@@ -182,7 +182,7 @@ fn paths_are_known_by_name_only() {
     }
     let error = "cubic".parse::<Path>().unwrap_err();
     assert_eq!(error.to_string(), "path: there is no path named 'cubic'");
-    assert_eq!(error.hint(), "path: linear | spherical | vp, default spherical");
+    assert_eq!(error.hint(), "path is one of linear, spherical, vp");
 }
 
 #[test]
