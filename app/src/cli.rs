@@ -36,13 +36,10 @@ pub fn run(command: &Command) -> Result<Exit> {
 
 /// Has the libraries compute with as many threads as `command` asks for.
 pub fn set_threads(command: Option<&Command>) {
-    let Some(Command::Generate(args)) = command else { return };
-    let Some(threads) = args.threads else { return };
-    // candle-core 0.11.1 src/utils.rs:403-422 reads both whenever it asks for its number of threads, and rayon's global
-    // pool, which its matrix products run on, reads the first one when it starts: this reaches both, a pool builder
-    // only the second.
-    for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {
-        // SAFETY: `main` calls this before any other thread is started, so nobody reads the environment meanwhile.
-        unsafe { std::env::set_var(name, threads.to_string()) };
-    }
+    let threads = match command {
+        Some(Command::Generate(args)) => args.threads,
+        _ => None,
+    };
+    // SAFETY: `main` calls this before any other thread is started.
+    unsafe { flowline_model::threads::configure(threads.map(Into::into)) };
 }

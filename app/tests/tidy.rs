@@ -24,7 +24,9 @@ fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    ["sampler", "model", "app"].map(|part| files(&root().join(part), "rs", &mut found));
+    for part in ["sampler", "model", "app"] {
+        files(&root().join(part), "rs", &mut found);
+    }
     assert!(found.len() > 50, "the sources are not where they were: {found:?}");
     found
 }

@@ -7,7 +7,8 @@ use flowline_sampler::catalog::{Choice, Samplers};
 use flowline_sampler::exponential::{Diffusion, Exponential};
 use flowline_sampler::fields::{Component, Gaussian, Mixture};
 use flowline_sampler::guidance::Cfg;
-use flowline_sampler::path::{Coefficients, NaturalEuler, Path};
+use flowline_sampler::natural_euler::NaturalEuler;
+use flowline_sampler::path::{Coefficients, Path};
 use flowline_sampler::{
     Env, Keyed, Latent, Measure, Meter, Noise, NoiseKey, Sampler, Schedule, Stream, Velocity, integrate,
 };

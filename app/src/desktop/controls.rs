@@ -38,21 +38,28 @@ pub fn row(ui: &mut Ui, name: &str, meaning: &str, control: impl FnOnce(&mut Ui)
 
 /// A whole number.
 pub fn count(ui: &mut Ui, value: &mut usize, range: RangeInclusive<usize>) -> Response {
-    ui.add(egui::DragValue::new(value).range(range).speed(0.1).update_while_editing(false))
+    let field = egui::DragValue::new(value).range(range).speed(0.1).update_while_editing(false);
+    wide(ui, field, ui.available_width())
 }
 
 /// A number.
 pub fn number(ui: &mut Ui, value: &mut f64, range: RangeInclusive<f64>) -> Response {
     let span = range.end() - range.start();
     let speed = (span / 400.0).clamp(0.005, 0.1);
-    ui.add(egui::DragValue::new(value).range(range).speed(speed).max_decimals(3).update_while_editing(false))
+    let field = egui::DragValue::new(value).range(range).speed(speed).max_decimals(3).update_while_editing(false);
+    wide(ui, field, ui.available_width())
 }
 
 /// A side of the picture.
-pub fn side(ui: &mut Ui, value: &mut u32, multiple: u32, name: &str) -> Response {
+pub fn side(ui: &mut Ui, value: &mut u32, multiple: u32, width: f32) -> Response {
     let range = multiple..=super::settings::LARGEST_SIDE;
     let field = egui::DragValue::new(value).range(range).speed(f64::from(multiple) / 8.0).update_while_editing(false);
-    ui.add(field).accessible_name(name)
+    wide(ui, field, width)
+}
+
+/// A number field of this width.
+fn wide(ui: &mut Ui, field: egui::DragValue<'_>, width: f32) -> Response {
+    ui.add_sized(Vec2::new(width, ui.spacing().interact_size.y), field)
 }
 
 /// One of a list: what each is called, and what it means.

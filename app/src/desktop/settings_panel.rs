@@ -60,15 +60,19 @@ fn sampling(ui: &mut Ui, offer: &Offer, settings: &mut Settings) {
 }
 
 fn negative(ui: &mut Ui, settings: &mut Settings) {
+    ui.add_space(GRID / 2.0);
     let label = heading(ui, "Negative prompt");
     let field = egui::TextEdit::multiline(&mut settings.negative_prompt)
         .id_salt("negative prompt")
         .hint_text("what the picture does not show")
         .desired_rows(1)
         .desired_width(f32::INFINITY)
-        .margin(egui::Margin::same(6));
+        .margin(egui::Margin::same(GRID as i8));
     ui.add(field).labelled_by(label.id);
 }
+
+/// Width of the sign between width and height.
+const CROSS: f32 = 12.0;
 
 fn size(ui: &mut Ui, offer: &Offer, settings: &mut Settings) {
     let presets = size_presets(offer);
@@ -85,9 +89,10 @@ fn size(ui: &mut Ui, offer: &Offer, settings: &mut Settings) {
     });
     let multiple = offer.size_multiple;
     row(ui, "Size", &format!("Width and height in pixels, multiples of {multiple}"), |ui| {
-        let field = side(ui, &mut settings.width, multiple, "Width");
-        ui.weak("×");
-        side(ui, &mut settings.height, multiple, "Height");
+        let half = (ui.available_width() - CROSS - 2.0 * GRID) / 2.0;
+        let field = side(ui, &mut settings.width, multiple, half);
+        ui.add_sized([CROSS, ui.spacing().interact_size.y], egui::Label::new(RichText::new("×").color(theme::MUTED)));
+        side(ui, &mut settings.height, multiple, half).accessible_name("Height").on_hover_text("Height in pixels");
         field
     });
 }
@@ -101,7 +106,7 @@ fn seed(ui: &mut Ui, settings: &mut Settings, actions: &mut Vec<Action>) {
             .hint_text("random")
             .char_limit(20)
             .margin(egui::Margin::symmetric(8, 5))
-            .desired_width(ui.available_width() - icons - 2.0 * GRID);
+            .desired_width(ui.available_width() - icons);
         let response = ui.add(field);
         if settings.seed.text != before {
             settings.seed.chosen();
