@@ -87,6 +87,8 @@ pub struct App {
     state: State,
     canvas: Canvas,
     focus: Once,
+    /// Height of the foot when it was last drawn.
+    foot: f32,
     backend: Box<dyn Backend>,
     open_folder: OpenFolder,
 }
@@ -99,6 +101,7 @@ impl App {
             state: State::default(),
             canvas: Canvas::default(),
             focus: Once::default(),
+            foot: 0.0,
             backend: Box::new(backend),
             open_folder,
         }
@@ -122,7 +125,7 @@ impl App {
 
     /// Draws everything and returns what was asked for.
     fn draw(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
-        let Self { state, canvas, focus, .. } = self;
+        let Self { state, canvas, focus, foot: height, .. } = self;
         let mut actions = Vec::new();
         // Before the text fields see it, so that no line is broken; an input method's own keys never come this way.
         if ui.input_mut(|input| input.consume_shortcut(&MAKE)) && state.obstacle().is_none() {
@@ -144,7 +147,12 @@ impl App {
             }
             result::buttons(ui, state, &mut actions);
         });
-        progress::bar(ui, foot.response.rect, state.work.as_ref());
+        let area = foot.response.rect;
+        if std::mem::replace(height, area.height()) != area.height() {
+            // A panel gets the room of its last frame: one more, or a new message would push the buttons out.
+            ui.ctx().request_discard("the foot has grown or shrunk");
+        }
+        progress::bar(ui, area, state.work.as_ref());
         let middle = egui::Frame::new().fill(theme::CANVAS).inner_margin(margin);
         egui::CentralPanel::default().frame(middle).show(ui, |ui| canvas.show(ui, state));
         actions

@@ -13,7 +13,8 @@ pub struct Canvas {
     texture: Option<TextureHandle>,
     /// The size it is drawn as, in pixels: a preview takes the room of the picture it becomes.
     size: (u32, u32),
-    name: &'static str,
+    /// What it is, for those who do not see it.
+    name: String,
 }
 
 /// Longest side of a preview after it was smoothed; the graphics driver stretches the rest of the way.
@@ -41,12 +42,12 @@ impl Canvas {
                     false => color_image(&picture.image),
                 };
                 self.set(ctx, image);
-                (self.size, self.name) = ((w, h), "Picture");
+                (self.size, self.name) = ((w, h), format!("Picture: {}", picture.request.prompt));
                 return;
             }
         };
         self.set(ctx, color_image(&pixels));
-        (self.size, self.name) = (drawn, name);
+        (self.size, self.name) = (drawn, name.to_owned());
     }
 
     fn set(&mut self, ctx: &egui::Context, image: ColorImage) {
@@ -64,7 +65,7 @@ impl Canvas {
                 let room = ui.available_size();
                 let scale = (room.x / w).min(room.y / h).clamp(0.0, LARGEST_SCALE);
                 let image = egui::Image::new(texture).fit_to_exact_size(Vec2::new(w, h) * scale);
-                ui.add(image.maintain_aspect_ratio(false).corner_radius(4.0).alt_text(self.name));
+                ui.add(image.maintain_aspect_ratio(false).corner_radius(4.0).alt_text(self.name.as_str()));
             }
             None => {
                 let text = match state.work {

@@ -99,7 +99,14 @@ pub fn selection(ui: &mut Ui, name: &str, offered: &[About], none: Option<&str>,
             *value = about.map(Selection::new);
         }
     }
-    let Some(selection) = value else { return };
+    if let Some(selection) = value {
+        // A sampler and a schedule may have parameters of the same name.
+        ui.push_id(name, |ui| parameters(ui, selection));
+    }
+}
+
+/// Controls for the parameters of a sampler or schedule.
+fn parameters(ui: &mut Ui, selection: &mut Selection) {
     for (parameter, value) in selection.about.parameters.iter().zip(&mut selection.values) {
         row(ui, &title(parameter.key), parameter.meaning, |ui| match (&parameter.kind, value) {
             (Kind::Number { min, max, .. }, Value::Number(value)) => number(ui, value, *min..=*max),

@@ -15,7 +15,9 @@ pub fn show(ui: &mut Ui, work: &Work, actions: &mut Vec<Action>) {
         ui.set_min_height(ui.spacing().interact_size.y);
         ui.label(describe(work));
         ui.with_layout(Layout::right_to_left(egui::Align::Center), |ui| {
-            let stop = ui.add_enabled(!work.stopping, egui::Button::new("Stop"));
+            // Nothing is left to stop once the last step is taken.
+            let late = work.stopping || matches!(work.phase, Phase::Decoding);
+            let stop = ui.add_enabled(!late, egui::Button::new("Stop"));
             if stop.on_hover_text("Finish now with the best picture so far").clicked() {
                 actions.push(Action::Stop);
             }
@@ -48,7 +50,7 @@ pub fn describe(work: &Work) -> String {
     match &work.phase {
         Phase::Decoding => "Decoding the picture…".into(),
         _ if work.stopping => "Stopping; the best picture so far is kept…".into(),
-        Phase::Waiting => "Opening the model…".into(),
+        Phase::Waiting => "Starting…".into(),
         Phase::Loading { part, bytes, total } => {
             format!("Reading the {part}: {} of {} MB", bytes / 1_000_000, total / 1_000_000)
         }

@@ -13,7 +13,7 @@ pub fn show(ui: &mut Ui, state: &State, focus: &mut Once, actions: &mut Vec<Acti
     let mut prompt = state.prompt.clone();
     let field = egui::TextEdit::multiline(&mut prompt)
         .id_salt("prompt")
-        .hint_text("For example: a red lighthouse by the sea at dusk")
+        .hint_text("For example: a red lighthouse by the sea at sunset")
         .desired_rows(4)
         .desired_width(f32::INFINITY)
         .margin(egui::Margin::same(GRID as i8));

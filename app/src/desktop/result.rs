@@ -16,10 +16,11 @@ pub fn line(ui: &mut Ui, state: &State) {
                 ui.label(describe(finished));
             }
             (None, Some(offer)) => {
-                ui.add(
-                    egui::Label::new(RichText::new(format!("{}: {}", offer.model, offer.about)).color(theme::MUTED))
-                        .truncate(),
-                );
+                let text = match &offer.draws {
+                    Some(draws) => format!("{} draws {draws}", offer.model),
+                    None => format!("{}: {}", offer.model, offer.about),
+                };
+                ui.add(egui::Label::new(RichText::new(text).color(theme::MUTED)).wrap());
             }
             (None, None) => {
                 ui.weak("Opening the model…");

@@ -63,7 +63,8 @@ pub fn install(ctx: &egui::Context) {
         visuals.error_fg_color = ERROR;
         visuals.hyperlink_color = ACCENT_LIGHT;
         visuals.selection.bg_fill = ACCENT;
-        visuals.selection.stroke = Stroke::new(1.0, Color32::WHITE);
+        // Text on the accent, and the outline of the field that has the cursor.
+        visuals.selection.stroke = Stroke::new(1.0, Color32::from_rgb(190, 216, 248));
         visuals.slider_trailing_fill = true;
         visuals.disabled_alpha = 0.45;
         // A blinking cursor would paint twice a second for ever.

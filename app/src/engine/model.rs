@@ -53,8 +53,10 @@ impl Model for Pipeline {
 pub struct Offer {
     /// Its name.
     pub model: String,
-    /// What it draws, one line.
+    /// What it is, one line.
     pub about: &'static str,
+    /// What a narrow model draws, as the end of a sentence.
+    pub draws: Option<String>,
     /// The samplers.
     pub samplers: Vec<About>,
     /// The schedules.
@@ -82,6 +84,7 @@ impl Offer {
         Self {
             model: spec.name.clone(),
             about: spec.entry.about,
+            draws: spec.draws.clone(),
             samplers: spec.samplers.iter().cloned().collect(),
             schedules: spec.schedules.iter().cloned().collect(),
             sampler: likes.sampler(),

@@ -1,0 +1,83 @@
+//! Stand-ins for what a real model makes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flowline::engine::Offer;
+use flowline_model::{Latents, MadeWith, ModelRecord, Picture, Request, StepDone, WeightRecord};
+use flowline_sampler::catalog::{Choice, Samplers, Schedules};
+use image::{Rgb, RgbImage};
+
+/// What a model called postcard could offer.
+pub fn offer() -> Offer {
+    Offer {
+        model: "postcard".into(),
+        about: "painted scenes",
+        draws: Some("a house".into()),
+        samplers: Samplers::<Latents>::builtin().iter().cloned().collect(),
+        schedules: Schedules::builtin().iter().cloned().collect(),
+        sampler: Choice::new("euler"),
+        steps: 8,
+        cfg: 2.5,
+        guidance: None,
+        size: (256, 256),
+        size_multiple: 32,
+        trained_size: Some((256, 256)),
+    }
+}
+
+/// A decided request.
+pub fn request(prompt: &str, seed: u64) -> Request {
+    Request {
+        schema: Request::SCHEMA,
+        prompt: prompt.into(),
+        negative_prompt: String::new(),
+        width: 256,
+        height: 256,
+        seeds: vec![seed],
+        steps: 2,
+        sampler: Choice::new("euler"),
+        schedule: Choice::new("uniform"),
+        sigmas: vec![1.0, 0.5, 0.0],
+        guidance: None,
+        cfg: 2.5,
+        stop_after: None,
+        model: ModelRecord {
+            name: "postcard".into(),
+            weights: vec![WeightRecord { file: "transformer.safetensors".into(), sha256: "0".repeat(64) }],
+        },
+        made_with: MadeWith::here(),
+    }
+}
+
+/// A picture of that request: a gradient.
+pub fn picture(request: &Request, (width, height): (u32, u32)) -> Arc<Picture> {
+    Arc::new(Picture {
+        index: 0,
+        seed: request.seeds.first().copied().unwrap_or_default(),
+        image: gradient(width, height),
+        request: request.clone(),
+        stopped: None,
+        evaluations: 4,
+        elapsed: Duration::from_millis(900),
+    })
+}
+
+/// Step `taken` of 2, with a preview of a few pixels.
+pub fn step(taken: usize) -> StepDone {
+    StepDone {
+        picture: 0,
+        pictures: 1,
+        taken,
+        steps: 2,
+        sigma: 1.0,
+        next: 0.5,
+        evaluations: 2 * taken as u64,
+        elapsed: Duration::from_millis(400) * taken as u32,
+        preview: Some(gradient(8, 8)),
+    }
+}
+
+fn gradient(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| Rgb([(x % 256) as u8, (y % 256) as u8, 96]))
+}
