@@ -28,7 +28,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make pictures of a prompt
-    #[command(visible_alias = "gen", after_long_help = values::catalogue_help())]
+    #[command(after_long_help = values::catalogue_help())]
     Generate(Box<Generate>),
     /// List the samplers and schedules with their parameters
     #[command(alias = "schedules")]

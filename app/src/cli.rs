@@ -41,5 +41,5 @@ pub fn set_threads(command: Option<&Command>) {
         _ => None,
     };
     // SAFETY: `main` calls this before any other thread is started.
-    unsafe { flowline_model::threads::configure(threads.map(Into::into)) };
+    unsafe { flowline_model::threads::configure(threads) };
 }

@@ -55,11 +55,7 @@ fn assert_free_of(package: &str, more: &[&str], unwanted: &[&str]) {
 
 #[test]
 fn the_sampler_knows_no_tensors_and_no_model() {
-    assert_free_of(
-        "flowline-sampler",
-        &[],
-        &["candle", "gemm", "serde"],
-    );
+    assert_free_of("flowline-sampler", &[], &["candle", "gemm", "serde"]);
     assert_free_of("flowline-sampler", &[], &["flowline-model", "safetensors", "tokenizers", "image", "clap", "egui"]);
 }
 

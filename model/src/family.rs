@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
 
-use crate::spec::ModelIndex;
+use crate::model_index::ModelIndex;
 use crate::vae::VaeConfig;
 use crate::weights::{ModelFiles, Reader};
 use crate::{Conditioning, Error, Result, flux};

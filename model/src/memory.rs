@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::ops::attention::SCORE_BYTES;
+
 /// Planned memory of one picture, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryPlan {
@@ -34,15 +36,12 @@ pub struct Footprint {
     pub decoder_channels: u64,
 }
 
-/// Attention scores are chunked to at most this many bytes a tensor.
-pub const SCORES_LIMIT: u64 = 256 << 20;
-
 impl MemoryPlan {
     /// The plan for `footprint`, with what is available now.
     pub fn new(footprint: Footprint) -> Self {
         let f32s = |count: u64| count.saturating_mul(4);
         let tokens = footprint.tokens;
-        let scores = f32s(footprint.heads.saturating_mul(tokens).saturating_mul(tokens)).min(SCORES_LIMIT);
+        let scores = f32s(footprint.heads.saturating_mul(tokens).saturating_mul(tokens)).min(SCORE_BYTES as u64);
         // A block holds its input, q k v, the 4 x wide MLP twice (before and after its activation), the scores twice.
         let transformer = f32s(tokens.saturating_mul(footprint.hidden).saturating_mul(14)).saturating_add(2 * scores);
         // A residual block at full resolution holds its input, the normalised input and the convolution's output and

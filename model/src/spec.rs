@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use flowline_sampler::catalog::{Samplers, Schedules};
-use serde::Deserialize;
 
 use crate::catalog::Entry;
 use crate::family::Family;
 use crate::memory::Footprint;
+use crate::model_index::ModelIndex;
 use crate::preview::LinearPreview;
-use crate::request::{ModelRecord, WeightRecord};
+use crate::provenance::{ModelRecord, WeightRecord};
 use crate::vae::VaeConfig;
 use crate::weights::{HashCache, ModelFiles};
 use crate::{Error, Latents, Result};
@@ -35,33 +35,6 @@ pub struct Spec {
     pub(crate) preview: Option<LinearPreview>,
     weights: Vec<WeightRecord>,
     parameters: u64,
-}
-
-/// `model_index.json` as diffusers writes it, with fields of ours, all optional.
-#[derive(Debug, Default, Deserialize)]
-pub struct ModelIndex {
-    /// The catalogue entry whose defaults apply.
-    pub kind: Option<String>,
-    /// Tokens of text the model was trained with.
-    pub text_length: Option<usize>,
-    /// Where FLUX's pooled vector comes from.
-    #[serde(default)]
-    pub pooled: Pooled,
-    /// All words a narrow model knows.
-    pub words: Option<BTreeSet<String>>,
-    /// What a narrow model draws, as the end of a sentence.
-    pub draws: Option<String>,
-}
-
-/// Where FLUX's pooled vector comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pooled {
-    /// The CLIP-L text encoder, as in FLUX.1.
-    #[default]
-    Clip,
-    /// The mean over all positions of the T5 features.
-    T5Mean,
 }
 
 /// Largest width or height that is planned for at all.

@@ -146,20 +146,6 @@ impl Entry<BuildSchedule> {
 }
 
 impl<T: Latent> Samplers<T> {
-    /// The samplers of this crate.
-    pub fn builtin() -> Self {
-        Self {
-            kind: "sampler",
-            entries: vec![
-                crate::exponential::euler(),
-                crate::runge_kutta::heun(),
-                crate::linear_multistep::ab2(),
-                crate::exponential::langevin(),
-                crate::path::ddim(),
-            ],
-        }
-    }
-
     /// Builds the chosen sampler.
     ///
     /// # Errors
@@ -180,11 +166,6 @@ impl<T: Latent> Samplers<T> {
 }
 
 impl Schedules {
-    /// The schedules of this crate.
-    pub fn builtin() -> Self {
-        Self { kind: "schedule", entries: crate::schedule::entries() }
-    }
-
     /// Builds the chosen schedule.
     ///
     /// # Errors
@@ -196,6 +177,11 @@ impl Schedules {
 }
 
 impl<B: ?Sized> Catalog<B> {
+    /// A catalogue of `entries`; `kind` is what messages call one of them.
+    pub fn new(kind: &'static str, entries: Vec<Entry<B>>) -> Self {
+        Self { kind, entries }
+    }
+
     /// All entries, in display order.
     pub fn iter(&self) -> impl Iterator<Item = &About> {
         self.entries.iter().map(|entry| &entry.about)

@@ -21,12 +21,14 @@
 mod error;
 
 pub mod bench;
+mod builtin;
 pub mod catalog;
 pub mod driver;
 pub mod exponential;
 pub mod fields;
 pub mod guidance;
 pub mod linear_multistep;
+pub mod natural_euler;
 pub mod noise;
 pub mod path;
 pub mod runge_kutta;

@@ -1,4 +1,4 @@
-//! Other paths between noise and data, and natural Euler (DDIM) along them.
+//! Other paths between noise and data.
 //!
 //! An affine path is `y = alpha data + beta noise` with `(alpha, beta)` from `(0, 1)` at its noisy end, `t = 1`, to
 //! `(1, 0)` at `t = 0`. Every one of them is the straight path in other coordinates: with
@@ -13,8 +13,7 @@
 use std::f64::consts::FRAC_PI_2;
 use std::str::FromStr;
 
-use crate::catalog::{About, BuildSampler, Choice, Entry, Kind, Parameter};
-use crate::{Env, Error, Latent, Prediction, Result, Sampler, Schedule, Step, Stepped, Stepper};
+use crate::{Error, Result};
 
 /// Song et al. 2020 (arXiv 2011.13456, appendix C): `beta_min = 0.1`, `beta_max = 20`.
 const VP_BETA: [f64; 2] = [0.1, 20.0];
@@ -56,13 +55,6 @@ impl Coefficients {
 impl Path {
     /// All paths.
     pub const ALL: [Self; 3] = [Self::Linear, Self::Spherical, Self::Vp];
-
-    /// The parameter that chooses one, the same for the sampler and for the schedule.
-    pub const PARAMETER: Parameter = Parameter {
-        key: "path",
-        meaning: "how data and noise are mixed on the way",
-        kind: Kind::Word { default: "spherical", options: &["linear", "spherical", "vp"] },
-    };
 
     /// As written in `path=...`.
     pub fn name(self) -> &'static str {
@@ -121,57 +113,8 @@ impl FromStr for Path {
             Error::Parameter {
                 owner: "path".into(),
                 what: format!("there is no path named '{name}'"),
-                hint: Self::PARAMETER.to_string(),
+                hint: format!("path is one of {}", Self::ALL.map(Self::name).join(", ")),
             }
         })
     }
-}
-
-/// Natural Euler on a path: freeze both posterior means and move along the curve,
-///
-/// ```text
-/// y' = alpha' D + beta' N
-/// ```
-///
-/// On the spherical path this is the rotation of DDIM, `y' = y cos d + (2/pi) v_y sin d` with `d = pi (t' - t) / 2`
-/// (Song, Meng, Ermon 2020, arXiv 2010.02502; lqiang67/rectified-flow `curved_euler_sampler.py:39-52`). At the same
-/// sigmas it is Euler on the straight path, whichever path it is: what a path brings is its grid, so this sampler asks
-/// for the schedule of its path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NaturalEuler {
-    /// The path to move along.
-    pub path: Path,
-}
-
-impl<T: Latent> Sampler<T> for NaturalEuler {
-    fn start(&self, _: &Schedule) -> Result<Box<dyn Stepper<T>>> {
-        Ok(Box::new(*self))
-    }
-
-    fn preferred_schedule(&self) -> Option<Choice> {
-        Some(Choice::new("path").with("path", self.path.name()))
-    }
-}
-
-impl<T: Latent> Stepper<T> for NaturalEuler {
-    fn step(&mut self, step: &Step<'_>, x: &T, env: &mut Env<'_, T>) -> Result<Stepped<T>> {
-        let Prediction { data, noise } = env.predict(x, step.sigma)?;
-        let to = self.path.matching(step.next);
-        let y = T::lincomb(&[(to.data, &data), (to.noise, &noise)])?;
-        // Back to the straight path, where states live between steps.
-        Ok(Stepped { x: T::lincomb(&[(1.0 / to.scale(), &y)])?, denoised: data })
-    }
-}
-
-/// [`NaturalEuler`] for the catalogue.
-pub fn ddim<T: Latent>() -> Entry<BuildSampler<T>> {
-    let about = About {
-        name: "ddim",
-        aliases: &["natural-euler", "curved-euler"],
-        meaning: "move along another diffusion's curve instead of the straight line, on that curve's grid",
-        formula: "y' = alpha' D + beta' N, x' = y'/(alpha' + beta')",
-        citation: "Song, Meng, Ermon 2020, arXiv 2010.02502; lqiang67/rectified-flow curved_euler_sampler.py:39-52",
-        parameters: &[Path::PARAMETER],
-    };
-    Entry::sampler(about, |values| Ok(NaturalEuler { path: values.word("path").parse()? }))
 }

@@ -7,7 +7,8 @@ use flowline_sampler::catalog::{Choice, Samplers};
 use flowline_sampler::exponential::{Diffusion, Exponential};
 use flowline_sampler::fields::{Component, Gaussian, Mixture};
 use flowline_sampler::guidance::Cfg;
-use flowline_sampler::path::{Coefficients, NaturalEuler, Path};
+use flowline_sampler::natural_euler::NaturalEuler;
+use flowline_sampler::path::{Coefficients, Path};
 use flowline_sampler::{
     Env, Keyed, Latent, Measure, Meter, Noise, NoiseKey, Sampler, Schedule, Stream, Velocity, integrate,
 };
@@ -181,7 +182,7 @@ fn paths_are_known_by_name_only() {
     }
     let error = "cubic".parse::<Path>().unwrap_err();
     assert_eq!(error.to_string(), "path: there is no path named 'cubic'");
-    assert_eq!(error.hint(), "path: linear | spherical | vp, default spherical");
+    assert_eq!(error.hint(), "path is one of linear, spherical, vp");
 }
 
 #[test]

@@ -23,13 +23,14 @@ pub fn failure(error: &clap::Error, words: &[OsString]) -> Failure {
     let what = what.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let tips: Vec<&str> =
         paragraphs.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("tip: ")).collect();
-    let hint = match (allowed, tips.is_empty()) {
-        (_, false) => tips.join("; "),
-        (Some(allowed), true) => allowed.trim_end().trim_end_matches(']').to_owned(),
-        (None, true) if error.kind() == ErrorKind::InvalidSubcommand => {
+    let allowed = allowed.map(|allowed| allowed.trim_end().trim_end_matches(']'));
+    let hints: Vec<&str> = tips.into_iter().chain(allowed).collect();
+    let hint = match hints.is_empty() {
+        false => hints.join("; "),
+        true if error.kind() == ErrorKind::InvalidSubcommand => {
             "`flowline --help` lists the commands; a picture is made by `flowline generate \"a prompt\"`".to_owned()
         }
-        (None, true) => format!("see `{} --help`", command(words)),
+        true => format!("see `{} --help`", command(words)),
     };
     Failure::usage(what, hint)
 }

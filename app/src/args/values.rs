@@ -144,6 +144,9 @@ pub fn schedule_parser() -> impl TypedValueParser<Value = Choice> {
 
 /// `name:key=value,..`; whether there is such a thing is the catalogue's to say.
 fn choice(text: String) -> Result<Choice> {
+    if text.split(':').next().is_none_or(|name| name.trim().is_empty()) {
+        return Err(Failure::usage("the name is empty", "write it as name:key=value,key=value"));
+    }
     Choice::from_str(&text).map_err(|error| Failure::usage(error.to_string(), error.hint()))
 }
 

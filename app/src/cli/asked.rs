@@ -199,13 +199,13 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<String> {
         let what = format!("{name} is longer than {} KiB", LONGEST_PROMPT >> 10);
         return Err(Failure::new(what, "no model reads so much; a few sentences are plenty"));
     }
-    if bytes.contains(&0) {
-        return Err(Failure::new(format!("{name} contains a NUL character"), HINT));
-    }
     let text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
         Failure::new(format!("{name} is not UTF-8 (byte {at})"), HINT)
     })?;
+    if text.contains('\0') {
+        return Err(Failure::new(format!("{name} contains a NUL character"), HINT));
+    }
     let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
     // A byte order mark is not part of a text.
     Ok(line.strip_prefix('\u{feff}').unwrap_or(line).to_owned())

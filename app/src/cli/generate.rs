@@ -92,11 +92,9 @@ fn destination(args: &Generate, reporter: &mut Reporter) -> Result<Destination> 
         return Ok(Destination::Folder(folder.path));
     };
     let destination = Destination::parse(output.as_os_str())?;
-    if let Destination::Stdout = destination {
-        if args.json && !args.dry_run {
-            let hint = "leave --json out, or give a file with -o";
-            return Err(Failure::usage("standard output cannot carry a picture and JSON", hint));
-        }
+    if destination == Destination::Stdout && args.json && !args.dry_run {
+        let hint = "leave --json out, or give a file with -o";
+        return Err(Failure::usage("standard output cannot carry a picture and JSON", hint));
     }
     Ok(destination)
 }

@@ -75,7 +75,7 @@ pub fn list(json: bool) -> Result<()> {
     let mut text = String::new();
     for (index, model) in models.iter().enumerate() {
         // Writing to a string cannot fail.
-        let _ = write!(text, "{}{}  {}\n", if index == 0 { "" } else { "\n" }, model.name, model.about);
+        let _ = writeln!(text, "{}{}  {}", if index == 0 { "" } else { "\n" }, model.name, model.about);
         if !model.aliases.is_empty() {
             let _ = writeln!(text, "    also      {}", model.aliases.join(", "));
         }

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::{FluxConfig, FluxTransformer};
 use crate::family::{Encoding, Family, Load, TextEncoder, Transformer};
-use crate::spec::Pooled;
+use crate::model_index::Pooled;
 use crate::text::{ClipText, ClipTextConfig, Frame, T5Config, T5Encoder, Tokenizer, clip, t5};
 use crate::vae::VaeConfig;
 use crate::weights::ModelFiles;

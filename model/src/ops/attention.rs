@@ -7,7 +7,7 @@ use crate::Result;
 
 /// The largest score tensor that is held at once; longer sequences are worked through by blocks of queries. At 1024 x
 /// 1024 pixels FLUX.1 has 24 heads x 4608^2 scores, 2 GB.
-const SCORE_BYTES: usize = 256 << 20;
+pub const SCORE_BYTES: usize = 256 << 20;
 
 /// softmax(scale q k^T) v (Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>, equation 1, where scale is
 /// 1 / sqrt(d)). `q` is (b, h, l, d), `k` and `v` are (b, h, s, d), the result is (b, h, l, d).

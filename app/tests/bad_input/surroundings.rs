@@ -1,0 +1,138 @@
+//! What lies around a row: files, damaged pictures, damaged models. Each has a name that the tables use.
+
+use std::fs;
+use std::path::Path;
+
+use flowline::record::{Chunk, write_png};
+use image::RgbImage;
+use serde_json::{Value, json};
+
+use super::binary::{PNG_SIGNATURE, Sandbox};
+
+const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
+const VAE: &str = "vae/diffusion_pytorch_model.safetensors";
+
+/// Puts what is called `name` into `dir`.
+pub fn prepare(name: &str, dir: &Path) {
+    let write = |file: &str, bytes: &[u8]| fs::write(dir.join(file), bytes).expect("a file");
+    let model = |change: &dyn Fn(&Path)| {
+        copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/postcard"), &dir.join("model"));
+        change(&dir.join("model"));
+    };
+    match name {
+        "an-empty-file" => write("file", b""),
+        "a-picture-folder" => fs::create_dir(dir.join("now.png")).expect("a folder"),
+        "a-prompt-with-NUL" => write("prompt.txt", b"a\0b"),
+        "a-prompt-in-UTF-16" => write("prompt.txt", b"\xff\xfea\0"),
+        "a-prompt-in-Latin-1" => write("prompt.txt", b"caf\xe9"),
+        "a-prompt-too-long" => write("prompt.txt", &vec![b'a'; (1 << 20) + 1]),
+        "an-empty-line" => write("prompt.txt", b"\n"),
+
+        "an-empty-picture" => write("a.png", b""),
+        "a-GIF" => write("a.png", b"GIF89a"),
+        "a-signature-alone" => write("a.png", PNG_SIGNATURE),
+        "a-truncated-picture" => {
+            picture(dir, &[]);
+            let bytes = fs::read(dir.join("a.png")).expect("the picture");
+            write("a.png", &bytes[..bytes.len() / 2]);
+        }
+        "a-picture-without-record" => picture(dir, &[]),
+        "a-foreign-text" => picture(dir, &[Chunk { keyword: "Comment", text: "made with love".into() }]),
+        "a-broken-record" => own_record(dir, |_| "{\"schema\": 1, ".into()),
+        "a-record-of-the-future" => own_record(dir, |record| with(record, "schema", json!(99))),
+        "a-record-with-more" => own_record(dir, |record| with(record, "command", json!("rm -rf /"))),
+        "a-record-with-NUL" => own_record(dir, |record| with(record, "prompt", json!("a\0b"))),
+        "a-record-too-large" => own_record(dir, |record| with(record, "width", json!(4_294_967_264u32))),
+        "a-record-with-rising-sigmas" => own_record(dir, |mut record| {
+            record["steps"] = json!(2);
+            with(record, "sigmas", json!([0.5, 1.0, 0.0]))
+        }),
+        "a-record-with-other-steps" => own_record(dir, |record| with(record, "steps", json!(1_000_000_000))),
+        "a-record-with-an-unknown-sampler" => own_record(dir, |record| with(record, "sampler", json!("eulr"))),
+        "a-record-without-seeds" => own_record(dir, |record| with(record, "seeds", json!([]))),
+        "a-record-that-stops-late" => own_record(dir, |record| with(record, "stop_after", json!(9))),
+        "a-record-of-a-folder-model" => own_record(dir, |mut record| {
+            record["model"]["name"] = json!("my-model");
+            record.to_string()
+        }),
+
+        "a-note" => write("home/notes.txt", b""),
+        "a-model-without-VAE" => model(&|model| fs::remove_file(model.join(VAE)).expect("the file")),
+        "a-model-without-tokenizer" => {
+            model(&|model| fs::remove_file(model.join("tokenizer/tokenizer.json")).expect("the file"));
+        }
+        "a-model-of-another-family" => model(&|model| {
+            replace(&model.join("transformer/config.json"), "FluxTransformer2DModel", "SD3Transformer2DModel");
+        }),
+        "a-model-with-HTML-for-its-index" => {
+            model(&|model| fs::write(model.join("model_index.json"), b"<html>").expect("the file"));
+        }
+        "a-model-with-another-width" => model(&|model| {
+            replace(
+                &model.join("transformer/config.json"),
+                "\"joint_attention_dim\": 256",
+                "\"joint_attention_dim\": 128",
+            );
+        }),
+        "a-model-cut-in-the-data" => model(&|model| cut(&model.join(TRANSFORMER), 100_000)),
+        "a-model-cut-in-the-header" => model(&|model| cut(&model.join(TRANSFORMER), 4)),
+        "a-model-cut-to-nothing" => model(&|model| cut(&model.join(TRANSFORMER), 0)),
+        "a-model-with-an-endless-header" => model(&|model| {
+            let path = model.join(TRANSFORMER);
+            let mut bytes = fs::read(&path).expect("the file");
+            bytes[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+            fs::write(path, bytes).expect("the file");
+        }),
+        "a-model-whose-header-lies" => model(&|model| {
+            let header = r#"{"x":{"dtype":"F32","shape":[1000000],"data_offsets":[0,4]}}"#;
+            let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat();
+            fs::write(model.join(TRANSFORMER), bytes).expect("the file");
+        }),
+        "a-model-with-the-VAE-as-transformer" => {
+            model(&|model| {
+                fs::copy(model.join(VAE), model.join(TRANSFORMER)).expect("a copy");
+            });
+        }
+        other => panic!("there are no surroundings called '{other}'"),
+    }
+}
+
+/// A small picture with these text chunks.
+fn picture(dir: &Path, chunks: &[Chunk]) {
+    let file = fs::File::create(dir.join("a.png")).expect("a file");
+    write_png(file, &RgbImage::new(64, 64), chunks).expect("a picture");
+}
+
+/// A picture with a record of our own that was changed.
+fn own_record(dir: &Path, change: impl FnOnce(Value) -> String) {
+    let plan = Sandbox::new().run(["generate", "a cabin", "-s", "1", "--dry-run", "--json"]).json();
+    picture(dir, &[Chunk { keyword: "flowline", text: change(plan["request"].clone()) }]);
+}
+
+fn with(mut record: Value, key: &str, value: Value) -> String {
+    record[key] = value;
+    record.to_string()
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("the model's folder") {
+        let path = entry.expect("an entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        match path.is_dir() {
+            true => copy_folder(&path, &target),
+            false => drop(fs::copy(&path, &target).expect("a copy")),
+        }
+    }
+}
+
+fn cut(path: &Path, bytes: u64) {
+    let file = fs::OpenOptions::new().write(true).open(path).expect("the file");
+    file.set_len(bytes).expect("a shorter file");
+}
+
+fn replace(path: &Path, old: &str, new: &str) {
+    let text = fs::read_to_string(path).expect("text");
+    assert!(text.contains(old), "{} does not say {old}", path.display());
+    fs::write(path, text.replace(old, new)).expect("the file");
+}

@@ -1,0 +1,32 @@
+//! `model_index.json`: what a model's folder says about the whole.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+/// `model_index.json` as diffusers writes it, with fields of ours, all optional.
+#[derive(Debug, Default, Deserialize)]
+pub struct ModelIndex {
+    /// The catalogue entry whose defaults apply.
+    pub kind: Option<String>,
+    /// Tokens of text the model was trained with.
+    pub text_length: Option<usize>,
+    /// Where FLUX's pooled vector comes from.
+    #[serde(default)]
+    pub pooled: Pooled,
+    /// All words a narrow model knows.
+    pub words: Option<BTreeSet<String>>,
+    /// What a narrow model draws, as the end of a sentence.
+    pub draws: Option<String>,
+}
+
+/// Where FLUX's pooled vector comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooled {
+    /// The CLIP-L text encoder, as in FLUX.1.
+    #[default]
+    Clip,
+    /// The mean over all positions of the T5 features.
+    T5Mean,
+}

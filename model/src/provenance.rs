@@ -1,0 +1,55 @@
+//! What decides the last bit of a picture beside the request itself: weights, version, processor.
+
+use serde::{Deserialize, Serialize};
+
+/// A model as a record names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRecord {
+    /// Its name in the catalogue, or its folder's name.
+    pub name: String,
+    /// Its weight files, in the order of use.
+    pub weights: Vec<WeightRecord>,
+}
+
+/// A weight file as a record names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightRecord {
+    /// Path inside the model's folder.
+    pub file: String,
+    /// SHA-256 of its bytes, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// What else decides the last bit of a pixel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeWith {
+    /// Version of Flowline.
+    pub flowline: String,
+    /// Number format of the computation.
+    pub dtype: String,
+    /// Device, and the processor features that choose the kernels.
+    pub device: String,
+}
+
+impl MadeWith {
+    /// This program on this processor.
+    pub fn here() -> Self {
+        Self { flowline: env!("CARGO_PKG_VERSION").into(), dtype: "f32".into(), device: cpu() }
+    }
+}
+
+/// The processor as far as it decides which matrix kernels run.
+fn cpu() -> String {
+    let mut name = format!("cpu {}", std::env::consts::ARCH);
+    #[cfg(target_arch = "x86_64")]
+    for (feature, present) in [
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+    ] {
+        if present {
+            name = format!("{name}+{feature}");
+        }
+    }
+    name
+}
