@@ -1,0 +1,146 @@
+//! The window in front of a fake engine.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use eframe::egui::{Key, Modifiers, OutputCommand};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+use flowline::desktop::App;
+use flowline::engine::{Backend, Command, Event, Job};
+use flowline_model::{Event as Made, Outcome};
+
+use crate::stand_in::{offer, picture, request};
+
+/// An engine that does nothing by itself.
+#[derive(Default)]
+pub struct Fake {
+    pub heard: RefCell<Vec<Command>>,
+    pub says: RefCell<Vec<Event>>,
+    pub opened: RefCell<Vec<PathBuf>>,
+}
+
+impl Backend for Fake {
+    fn send(&self, command: Command) {
+        self.heard.borrow_mut().push(command);
+    }
+
+    fn events(&self) -> Vec<Event> {
+        self.says.take()
+    }
+}
+
+/// The window and the engine behind it.
+pub struct Window {
+    pub harness: Harness<'static, App>,
+    pub engine: Rc<Fake>,
+}
+
+impl Window {
+    /// A window whose model is not open yet.
+    pub fn opening() -> Self {
+        let engine = Rc::new(Fake::default());
+        let (backend, opener) = (Rc::clone(&engine), Rc::clone(&engine));
+        let open_folder = move |folder: &Path| {
+            opener.opened.borrow_mut().push(folder.to_owned());
+            Ok(())
+        };
+        let harness = Harness::builder()
+            .with_size([1120.0, 760.0])
+            .build_eframe(move |creation| App::new(&creation.egui_ctx, backend, Box::new(open_folder)));
+        Self { harness, engine }
+    }
+
+    /// A window ready to make pictures.
+    pub fn ready() -> Self {
+        let mut window = Self::opening();
+        window.say([Event::Ready(Arc::new(offer()))]);
+        window
+    }
+
+    /// A window with a prompt.
+    pub fn with_prompt(prompt: &str) -> Self {
+        let mut window = Self::ready();
+        window.type_into("Prompt", prompt);
+        window
+    }
+
+    /// A window with a finished picture of seed 7.
+    pub fn with_picture() -> Self {
+        let mut window = Self::with_prompt("a red house");
+        window.click("Make picture");
+        let request = request("a red house", 7);
+        window.say([
+            Event::Started(Box::new(request.clone())),
+            Event::Picture(picture(&request, (256, 256)), Ok("/pictures/house.png".into())),
+            finished(),
+        ]);
+        window
+    }
+
+    pub fn say(&mut self, events: impl IntoIterator<Item = Event>) {
+        self.engine.says.borrow_mut().extend(events);
+        self.harness.run();
+    }
+
+    pub fn click(&mut self, label: &str) {
+        self.harness.get_by_label(label).click();
+        self.harness.run();
+    }
+
+    pub fn type_into(&mut self, label: &str, text: &str) {
+        self.harness.get_by_label(label).focus();
+        self.harness.run();
+        self.harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+        self.harness.run();
+        self.harness.get_by_label(label).type_text(text);
+        self.harness.run();
+    }
+
+    pub fn set(&mut self, label: &str, value: f64) {
+        self.harness.get_by_label(label).set_value_accesskit(value);
+        self.harness.run();
+    }
+
+    pub fn is_enabled(&self, label: &str) -> bool {
+        !self.harness.get_by_label(label).accesskit_node().is_disabled()
+    }
+
+    pub fn shows(&self, text: &str) -> bool {
+        self.harness.query_all_by_label_contains(text).next().is_some()
+    }
+
+    pub fn value(&self, label: &str) -> String {
+        self.harness.get_by_label(label).value().unwrap_or_default()
+    }
+
+    /// The jobs asked for so far.
+    pub fn jobs(&self) -> Vec<Job> {
+        let job = |command: &Command| match command {
+            Command::Make(job) => Some((**job).clone()),
+            _ => None,
+        };
+        self.engine.heard.borrow().iter().filter_map(job).collect()
+    }
+
+    pub fn stops(&self) -> usize {
+        self.engine.heard.borrow().iter().filter(|command| matches!(command, Command::Stop)).count()
+    }
+
+    /// Clicks, and returns what the window asked of the system.
+    pub fn asked_by(&mut self, label: &str) -> Vec<OutputCommand> {
+        self.harness.get_by_label(label).click();
+        let mut commands = Vec::new();
+        for _ in 0..4 {
+            self.harness.step();
+            commands.append(&mut self.harness.output().platform_output.commands.clone());
+        }
+        commands
+    }
+}
+
+pub fn finished() -> Event {
+    Event::Made(Made::Finished(Outcome { pictures: 1, ..Outcome::default() }))
+}
