@@ -86,7 +86,10 @@ pub type OpenFolder = Box<dyn Fn(&Path) -> Result<()>>;
 pub struct App {
     state: State,
     canvas: Canvas,
-    focus: Once,
+    /// Puts the cursor into the prompt.
+    focus_prompt: Once,
+    /// Puts the cursor into the path of a copy.
+    focus_copy: Once,
     /// Height of the foot when it was last drawn.
     foot: f32,
     backend: Box<dyn Backend>,
@@ -100,7 +103,8 @@ impl App {
         Self {
             state: State::default(),
             canvas: Canvas::default(),
-            focus: Once::default(),
+            focus_prompt: Once::default(),
+            focus_copy: Once::default(),
             foot: 0.0,
             backend: Box::new(backend),
             open_folder,
@@ -125,18 +129,21 @@ impl App {
 
     /// Draws everything and returns what was asked for.
     fn draw(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
-        let Self { state, canvas, focus, foot: height, .. } = self;
+        let Self { state, canvas, focus_prompt, focus_copy, foot: height, .. } = self;
         let mut actions = Vec::new();
         // Before the text fields see it, so that no line is broken; an input method's own keys never come this way.
         if ui.input_mut(|input| input.consume_shortcut(&MAKE)) && state.obstacle().is_none() {
             actions.push(Action::Make);
         }
         let margin = egui::Margin::same(2 * GRID as i8);
-        let side = egui::Frame::new().fill(theme::PANEL).inner_margin(margin);
+        // The bar of the settings' scroll area has its own lane in the right margin.
+        let lane = egui::Frame::new().inner_margin(egui::Margin { right: GRID as i8, ..egui::Margin::ZERO });
+        let side = egui::Frame::new().fill(theme::PANEL).inner_margin(egui::Margin { right: GRID as i8, ..margin });
         egui::Panel::left("side").exact_size(theme::SIDE).resizable(false).frame(side).show(ui, |ui| {
-            prompt::show(ui, state, focus, &mut actions);
+            lane.show(ui, |ui| prompt::show(ui, state, focus_prompt, &mut actions));
             ui.add_space(GRID);
-            egui::ScrollArea::vertical().show(ui, |ui| settings_panel::show(ui, state, &mut actions));
+            let settings = egui::ScrollArea::vertical().auto_shrink(false);
+            settings.show(ui, |ui| lane.show(ui, |ui| settings_panel::show(ui, state, &mut actions)));
         });
         let foot = egui::Frame::new().fill(theme::PANEL).inner_margin(margin);
         let foot = egui::Panel::bottom("foot").resizable(false).frame(foot).show(ui, |ui| {
@@ -146,6 +153,7 @@ impl App {
                 None => result::line(ui, state),
             }
             result::buttons(ui, state, &mut actions);
+            result::copy_field(ui, state, focus_copy, &mut actions);
         });
         let area = foot.response.rect;
         if std::mem::replace(height, area.height()) != area.height() {
@@ -197,7 +205,11 @@ impl App {
                     state.note = Some("Command copied".into());
                 }
             }
-            Action::CopyTo(path) => state.copy_to = Some(path),
+            Action::CopyTo(path) => {
+                if state.copy_to.replace(path).is_none() {
+                    self.focus_copy = Once::Due;
+                }
+            }
             Action::SaveCopy(path) => {
                 state.copy_to = None;
                 if let Some(finished) = &state.picture {

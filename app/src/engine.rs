@@ -58,7 +58,7 @@ pub enum Event {
     Ready(Arc<Offer>),
     /// A job is decided down to the last number and begins.
     Started(Box<Request>),
-    /// Something happened on the way; never a tick, and never a picture (those are [`Event::Picture`]).
+    /// Something happened on the way. Of ticks in a row only the first comes, and pictures come as [`Event::Picture`].
     Made(flowline_model::Event),
     /// A picture is there, and this is what became of saving it.
     Picture(Arc<Picture>, Result<PathBuf>),
@@ -269,9 +269,12 @@ impl Worker {
         for warning in resolved.warnings {
             mailbox.post(Event::Made(flowline_model::Event::Warning(warning)));
         }
+        let mut ticking = false;
         model.generate(&resolved.request, &mut |event| {
+            // The first tick says that something new has begun; the others only ask.
+            let again = std::mem::replace(&mut ticking, matches!(event, flowline_model::Event::Tick)) && ticking;
             match event {
-                flowline_model::Event::Tick => {}
+                flowline_model::Event::Tick if again => {}
                 flowline_model::Event::Picture(picture) => {
                     // Saved before anybody hears of it: what is shown is safe.
                     let saved = save(&library, &picture);
@@ -288,7 +291,9 @@ impl Worker {
 /// Saves a picture and says where.
 fn save(library: &Library, picture: &Picture) -> Result<PathBuf> {
     let nowhere = || Failure::new("the picture was not saved to a file", "save a copy of it");
-    library.save(picture)?.path.ok_or_else(nowhere)
+    let path = library.save(picture)?.path.ok_or_else(nowhere)?;
+    // A face hands it on: to the clipboard, to a file manager.
+    Ok(std::path::absolute(&path).unwrap_or(path))
 }
 
 fn no_thread(error: std::io::Error) -> Failure {

@@ -174,17 +174,20 @@ fn stop_ends_the_jobs_asked_for_so_far_and_no_later_one() {
     bench.make("drawing", "until stopped");
     bench.make("drawing", "never begun");
     bench.ticks.recv_timeout(PATIENCE).expect("the first job runs");
+    bench.ticks.recv_timeout(PATIENCE).expect("and goes on");
     bench.engine.send(Command::Stop);
     bench.make("drawing", "a house");
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut ticks) = (Vec::new(), 0);
     while outcomes.len() < 3 {
         let events = bench.until(is_end);
+        ticks += events.iter().filter(|event| matches!(event, Event::Made(Made::Tick))).count();
         outcomes.extend(events.into_iter().filter_map(|event| match event {
             Event::Made(Made::Finished(outcome)) => Some((outcome.stopped, outcome.pictures)),
             _ => None,
         }));
     }
     assert_eq!(outcomes, [(true, 1), (true, 0), (false, 1)]);
+    assert_eq!(ticks, 1, "of many ticks in a row a face hears one");
 }
 
 #[test]

@@ -316,6 +316,8 @@ fn sizes_are_multiples_and_an_untrained_one_is_said() {
     window.set("Height", 300.0);
     assert!(window.shows("postcard was trained at 256 × 256 only"));
     window.click("Make picture");
+    window.say([Event::Made(Made::Warning(Warning::new("size-untrained", "postcard was trained at one size")))]);
+    assert!(window.harness.state().state().messages.is_empty(), "it is not said twice");
     let draft = window.jobs().pop().expect("a job").draft;
     assert_eq!((draft.width, draft.height), (Some(256), Some(288)));
     window.say([finished()]);
@@ -335,6 +337,8 @@ fn progress_is_shown_and_stop_keeps_the_best_so_far() {
     assert!(window.shows("Reading the transformer: 12 of 29 MB"));
     window.say([Event::Made(Made::Encoding)]);
     assert!(window.shows("Reading the prompt"));
+    window.say([Event::Made(Made::Tick)]);
+    assert!(window.shows("Taking the first step"));
     window.say([Event::Made(Made::Step(step(1)))]);
     assert!(window.shows("Step 1 of 2  ·  0.4 s a step  ·  0.4 s left"));
     assert!(window.shows("Preview"));
@@ -405,6 +409,7 @@ fn a_copy_goes_where_the_path_field_says() {
     let mut window = Window::with_picture();
     window.click("Save a copy…");
     assert_eq!(window.value("Save to"), "/pictures/house.png");
+    assert!(window.harness.get_by_label("Save to").is_focused());
     window.click("Cancel");
     assert!(!window.shows("Save to"));
     for (typed, expected) in [("/elsewhere/a.png", "/elsewhere/a.png"), ("b.png", "/pictures/b.png")] {

@@ -1,11 +1,11 @@
 //! The picture: the live preview while it is made, and the finished one.
 
-use eframe::egui::{self, Color32, ColorImage, RichText, TextureHandle, TextureOptions, Ui, Vec2};
+use eframe::egui::{self, Align, Color32, ColorImage, Layout, RichText, TextureHandle, TextureOptions, Ui, Vec2};
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
 use super::state::{Shown, State};
-use super::theme;
+use super::theme::{self, GRID};
 
 /// What is on the canvas.
 #[derive(Default)]
@@ -59,23 +59,32 @@ impl Canvas {
 
     /// Draws the canvas.
     pub fn show(&self, ui: &mut Ui, state: &State) {
-        ui.centered_and_justified(|ui| match &self.texture {
-            Some(texture) => {
-                let (w, h) = (self.size.0.max(1) as f32, self.size.1.max(1) as f32);
-                let room = ui.available_size();
-                let scale = (room.x / w).min(room.y / h).clamp(0.0, LARGEST_SCALE);
-                let image = egui::Image::new(texture).fit_to_exact_size(Vec2::new(w, h) * scale);
-                ui.add(image.maintain_aspect_ratio(false).corner_radius(4.0).alt_text(self.name.as_str()));
-            }
-            None => {
-                let text = match state.work {
-                    None => "Your picture appears here",
-                    Some(_) => "",
-                };
-                ui.label(RichText::new(text).color(theme::MUTED).size(16.0));
-            }
+        let Some(texture) = &self.texture else { return placeholder(ui, state) };
+        ui.centered_and_justified(|ui| {
+            let (w, h) = (self.size.0.max(1) as f32, self.size.1.max(1) as f32);
+            let room = ui.available_size();
+            let scale = (room.x / w).min(room.y / h).clamp(0.0, LARGEST_SCALE);
+            let image = egui::Image::new(texture).fit_to_exact_size(Vec2::new(w, h) * scale);
+            ui.add(image.maintain_aspect_ratio(false).corner_radius(4.0).alt_text(self.name.as_str()));
         });
     }
+}
+
+/// What stands where no picture is yet: what can be asked for.
+fn placeholder(ui: &mut Ui, state: &State) {
+    if state.work.is_some() {
+        return;
+    }
+    ui.vertical_centered(|ui| {
+        ui.add_space(ui.available_height() * 0.4);
+        ui.label(RichText::new("Your picture appears here").color(theme::TEXT).size(18.0));
+        if let Some((offer, draws)) = state.offer.as_ref().and_then(|offer| Some((offer, offer.draws.as_ref()?))) {
+            let size = Vec2::new(ui.available_width().min(60.0 * GRID), 0.0);
+            ui.allocate_ui_with_layout(size, Layout::top_down(Align::Center), |ui| {
+                ui.label(RichText::new(format!("{} draws {draws}.", offer.model)).color(theme::MUTED));
+            });
+        }
+    });
 }
 
 /// `image` with its longest side brought to `side`.

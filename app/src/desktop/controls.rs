@@ -99,7 +99,7 @@ pub fn selection(ui: &mut Ui, name: &str, offered: &[About], none: Option<&str>,
             *value = about.map(Selection::new);
         }
     }
-    if let Some(selection) = value {
+    if let Some(selection) = value.as_mut().filter(|selection| !selection.values.is_empty()) {
         // A sampler and a schedule may have parameters of the same name.
         ui.push_id(name, |ui| parameters(ui, selection));
     }

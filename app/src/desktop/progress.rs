@@ -38,7 +38,7 @@ pub fn bar(ui: &Ui, area: Rect, work: Option<&Work>) {
 fn fraction(work: &Work) -> f32 {
     let of = |done: f64, all: f64| if all > 0.0 { (done / all).clamp(0.0, 1.0) as f32 } else { 0.0 };
     match &work.phase {
-        Phase::Waiting | Phase::Encoding => 0.0,
+        Phase::Waiting | Phase::Encoding | Phase::Beginning => 0.0,
         Phase::Loading { bytes, total, .. } => of(*bytes as f64, *total as f64),
         Phase::Sampling(step) => of(step.taken as f64, step.steps as f64),
         Phase::Decoding => 1.0,
@@ -55,6 +55,7 @@ pub fn describe(work: &Work) -> String {
             format!("Reading the {part}: {} of {} MB", bytes / 1_000_000, total / 1_000_000)
         }
         Phase::Encoding => "Reading the prompt…".into(),
+        Phase::Beginning => "Taking the first step…".into(),
         Phase::Sampling(step) => describe_step(step),
     }
 }

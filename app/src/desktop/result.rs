@@ -2,10 +2,10 @@
 
 use eframe::egui::{self, Layout, RichText, Ui};
 
-use super::Action;
 use super::progress::brief;
 use super::state::{Finished, State};
 use super::theme::{self, GRID};
+use super::{Action, Once};
 
 /// Draws what is known about the picture, or about the model before there is one.
 pub fn line(ui: &mut Ui, state: &State) {
@@ -16,11 +16,8 @@ pub fn line(ui: &mut Ui, state: &State) {
                 ui.label(describe(finished));
             }
             (None, Some(offer)) => {
-                let text = match &offer.draws {
-                    Some(draws) => format!("{} draws {draws}", offer.model),
-                    None => format!("{}: {}", offer.model, offer.about),
-                };
-                ui.add(egui::Label::new(RichText::new(text).color(theme::MUTED)).wrap());
+                let text = format!("{}: {}", offer.model, offer.about);
+                ui.add(egui::Label::new(RichText::new(text).color(theme::MUTED)).truncate());
             }
             (None, None) => {
                 ui.weak("Opening the model…");
@@ -60,21 +57,22 @@ pub fn buttons(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
                 .on_hover_text(said);
         });
     });
-    if let (Some(path), true) = (&state.copy_to, state.work.is_none()) {
-        copy_field(ui, path, actions);
-    }
 }
 
-/// The field for a copy's path.
-fn copy_field(ui: &mut Ui, before: &str, actions: &mut Vec<Action>) {
+/// Draws the field for a copy's path, while one is being typed. `focus` puts the cursor into it once.
+pub fn copy_field(ui: &mut Ui, state: &State, focus: &mut Once, actions: &mut Vec<Action>) {
+    let Some(before) = state.copy_to.as_ref().filter(|_| state.work.is_none()) else { return };
     ui.horizontal(|ui| {
         let label = ui.label("Save to");
-        let mut path = before.to_owned();
+        let mut path = before.clone();
         let room = ui.available_width() - 20.0 * GRID;
         let field = egui::TextEdit::singleline(&mut path).id_salt("copy").margin(egui::Margin::symmetric(8, 5));
         let response = ui.add(field.desired_width(room)).labelled_by(label.id);
+        if focus.take() {
+            response.request_focus();
+        }
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-        if path != before {
+        if path != *before {
             actions.push(Action::CopyTo(path.clone()));
         }
         let save = ui.add_enabled(!path.trim().is_empty(), egui::Button::new("Save")).clicked();

@@ -60,6 +60,8 @@ pub enum Phase {
     },
     /// The prompt is being read.
     Encoding,
+    /// The first step is being taken.
+    Beginning,
     /// Steps are being taken; the last one, without its preview.
     Sampling(StepDone),
     /// The latents are being decoded.
@@ -147,6 +149,8 @@ impl State {
 
     fn hear_made(&mut self, made: Made) -> Option<Shown> {
         let phase = match made {
+            // Said beside the size already, before anything was asked for.
+            Made::Warning(warning) if warning.code == "size-untrained" && self.settings.is_some() => return None,
             Made::Warning(warning) => {
                 self.say(Message { tone: Tone::Warning, text: sentence(&warning.message), hint: None });
                 return None;
@@ -158,7 +162,11 @@ impl State {
                 }
                 return None;
             }
-            // The engine neither forwards ticks nor pictures in this form.
+            // The network runs for the first time.
+            Made::Tick if self.work.as_ref().is_some_and(|work| matches!(work.phase, Phase::Encoding)) => {
+                Phase::Beginning
+            }
+            // Pictures come as the engine's own event, when they are saved.
             Made::Tick | Made::Picture(_) => return None,
             Made::Loading { part, bytes, total } => Phase::Loading { part, bytes, total },
             Made::Encoding => Phase::Encoding,

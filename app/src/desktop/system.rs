@@ -53,7 +53,8 @@ pub fn run() -> Result<Exit> {
             Ok(failure) => *failure,
             Err(error) => no_window(&error.to_string()),
         }),
-        Ok(Err(error)) => Err(no_window(&error.to_string())),
+        // Only its debug form names the library.
+        Ok(Err(error)) => Err(no_window(&format!("{error}\n{error:?}"))),
         // Before the program has begun, a panic is winit's way to say that a library is missing.
         Err(panic) => match opening.end() {
             Some(said) => Err(no_window(&said)),
@@ -99,32 +100,45 @@ fn no_display(is_set: impl Fn(&str) -> bool) -> Option<Failure> {
 /// How to do without a window.
 const WITHOUT: &str = "make pictures on the command line: flowline generate \"a red lighthouse by the sea\"";
 
-/// Libraries that are looked for when the window opens, and the Debian and Ubuntu packages that bring them. Longer names
-/// come before those they contain.
-const LIBRARIES: &[(&str, &str)] = &[
-    ("libxkbcommon-x11", "libxkbcommon-x11-0"),
-    ("libxkbcommon", "libxkbcommon0"),
-    ("libXcursor", "libxcursor1"),
-    ("libXi.", "libxi6"),
-    ("libX11-xcb", "libx11-xcb1"),
-    ("libX11", "libx11-6"),
-    ("libEGL", "libegl1"),
-    ("libGL", "libgl1"),
+/// A library that is looked for when the window opens.
+struct Library {
+    /// How the window libraries' complaint about it is told from others.
+    sign: &'static str,
+    /// Its name.
+    name: &'static str,
+    /// The Debian and Ubuntu package that brings it.
+    package: &'static str,
+}
+
+/// All of them; longer signs come before those they contain.
+const LIBRARIES: &[Library] = &[
+    Library { sign: "libxkbcommon-x11", name: "libxkbcommon-x11", package: "libxkbcommon-x11-0" },
+    Library { sign: "libxkbcommon", name: "libxkbcommon", package: "libxkbcommon0" },
+    Library { sign: "libXcursor", name: "libXcursor", package: "libxcursor1" },
+    Library { sign: "libXi.", name: "libXi", package: "libxi6" },
+    Library { sign: "libX11-xcb", name: "libX11-xcb", package: "libx11-xcb1" },
+    Library { sign: "libX11", name: "libX11", package: "libx11-6" },
+    // With GLX and EGL both away, all that is said is that nothing can be drawn to.
+    Library { sign: "glutin configs", name: "libGL", package: "libgl1" },
+    Library { sign: "libEGL", name: "libEGL", package: "libegl1" },
+    Library { sign: "libGL", name: "libGL", package: "libgl1" },
 ];
 
 /// The failure of a window that did not open, from what the window libraries said.
 fn no_window(said: &str) -> Failure {
-    match LIBRARIES.iter().find(|(library, _)| said.contains(library)) {
-        Some((library, package)) => {
-            let library = library.trim_end_matches('.');
-            let what = format!("the window cannot open: the system library {library} is missing (package {package})");
+    match LIBRARIES.iter().find(|library| said.contains(library.sign)) {
+        Some(Library { name, package, .. }) => {
+            let what = format!("the window cannot open: the system library {name} is missing (package {package})");
             let all = "apt install libxcursor1 libxi6 libxkbcommon-x11-0 libgl1 brings all that windows need";
             Failure::new(what, format!("{all}; or {WITHOUT}"))
         }
         None => {
-            let what = format!("the window cannot open: {}", said.lines().next().unwrap_or_default());
+            let reason = said.lines().next().unwrap_or_default();
+            // winit puts the place in its source before the reason.
+            let reason =
+                reason.rsplit_once(".rs:").and_then(|(_, rest)| rest.split_once(": ")).map_or(reason, |(_, r)| r);
             let hint = "it needs a running X11 or Wayland display and OpenGL (on Debian and Ubuntu: libgl1)";
-            Failure::new(what, format!("{hint}; or {WITHOUT}"))
+            Failure::new(format!("the window cannot open: {reason}"), format!("{hint}; or {WITHOUT}"))
         }
     }
 }
@@ -176,15 +190,19 @@ mod tests {
         for (said, package) in [
             ("Library libxkbcommon-x11.so could not be loaded.", "package libxkbcommon-x11-0"),
             ("Library libxkbcommon.so could not be loaded.", "package libxkbcommon0"),
-            ("libXcursor.so.1: cannot open shared object file: No such file or directory", "package libxcursor1"),
+            (
+                "Failed to load one of xlib's shared libraries\nXNotSupported(LibraryOpenError(OpenError { kind: Library, \
+                 detail: \"opening library failed (libXcursor.so.1: cannot open shared object file: No such file\" }))",
+                "package libxcursor1",
+            ),
             ("OpenError { detail: \"opening library failed (libXi.so.6: cannot open\" }", "package libxi6"),
-            ("libGL.so.1: cannot open shared object file", "package libgl1"),
+            ("Found no glutin configs matching the template: ConfigTemplate { .. }", "package libgl1"),
         ] {
             let failure = no_window(said);
             assert!(failure.what.contains(package), "{said} -> {failure}");
             assert!(failure.hint.contains("apt install") && failure.hint.contains("flowline generate"), "{failure}");
         }
-        let failure = no_window("X Error: display :7 cannot be reached\nmore");
-        assert!(failure.what.ends_with("display :7 cannot be reached"), "{failure}");
+        let failure = no_window("os error at /x/winit/src/platform_impl/linux/mod.rs:788: Failed to open X\nmore");
+        assert_eq!(failure.what, "the window cannot open: Failed to open X");
     }
 }
