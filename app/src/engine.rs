@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use flowline_model::{Draft, Outcome, Picture, Request, Warning, catalog};
 
+use crate::cli::cache::cache_folder;
 use crate::error::{Failure, Result};
 use crate::library::{Destination, Library, SaveOptions, default_folder};
 use mailbox::Mailbox;
@@ -99,18 +100,23 @@ pub struct Setup {
     /// How a model is opened.
     pub open: Open,
     /// What should be said first.
-    pub notice: Option<Warning>,
+    pub notices: Vec<Warning>,
 }
 
 impl Setup {
     /// The default model, and the user's pictures folder.
     pub fn usual() -> Self {
         let folder = default_folder();
+        let fallback = folder.fallback.map(|message| Warning::new("folder", message));
+        let (cache, uncached) = match cache_folder() {
+            Ok(cache) => (Some(cache), None),
+            Err(warning) => (None, Some(warning)),
+        };
         Self {
             model: catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned()),
             library: Library::new(Destination::Folder(folder.path), SAVE),
-            open: open_pipeline(dirs::cache_dir().map(|folder| folder.join("flowline"))),
-            notice: folder.fallback.map(|message| Warning::new("folder", message)),
+            open: open_pipeline(cache),
+            notices: fallback.into_iter().chain(uncached).collect(),
         }
     }
 }
@@ -145,7 +151,7 @@ impl Engine {
         let (alive, ended) = mpsc::channel();
         let mailbox = Arc::new(Mailbox::new(waker));
         let stopped = Arc::new(AtomicU64::new(0));
-        let Setup { model, library, open, notice } = setup;
+        let Setup { model, library, open, notices } = setup;
         let mut worker = Worker {
             open,
             library: Arc::new(library),
@@ -156,7 +162,7 @@ impl Engine {
         let living = alive.clone();
         let run = move || {
             let _alive = living;
-            if let Some(warning) = notice {
+            for warning in notices {
                 worker.mailbox.post(Event::Made(flowline_model::Event::Warning(warning)));
             }
             worker.guard(|worker| worker.open(&model).map(|_| ()));

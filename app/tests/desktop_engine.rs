@@ -75,7 +75,7 @@ impl Bench {
         let waker = Arc::new(move || {
             let _ = wake.lock().map(|wake| wake.send(()));
         });
-        let setup = Setup { model: "drawing".into(), library, open, notice: None };
+        let setup = Setup { model: "drawing".into(), library, open, notices: Vec::new() };
         Self { engine: Engine::start(setup, waker).unwrap(), woken, ticks }
     }
 

@@ -26,7 +26,7 @@ fn a_prompt_typed_into_the_window_becomes_a_saved_picture() {
         model: "postcard".into(),
         library: Library::new(Destination::Folder(folder.path().to_owned()), options),
         open: open_pipeline(None),
-        notice: None,
+        notices: Vec::new(),
     };
     let (wake, woken) = mpsc::channel();
     let wake = Mutex::new(wake);
