@@ -85,7 +85,7 @@ pub struct Generate {
     pub from: Option<PathBuf>,
 
     /// A model's name (`flowline models`) or its folder
-    #[arg(short, long, value_parser = values::model_parser(), value_hint = ValueHint::DirPath)]
+    #[arg(short, long, value_parser = values::model_parser(), hide_possible_values = true, value_hint = ValueHint::DirPath)]
     pub model: Option<String>,
     /// Width in pixels
     #[arg(short = 'W', long, value_name = "PIXELS", value_parser = values::pixels, allow_hyphen_values = true)]

@@ -135,58 +135,6 @@ fn names_that_people_already_type_are_understood() {
 }
 
 #[test]
-fn a_picture_replays_pixel_by_pixel_from_its_own_record() {
-    let sandbox = Sandbox::new();
-    let first = ["generate", PROMPT, "-s", "18446744073709551615", "--sampler", "langevin:scale=0.7", "--schedule"];
-    let first = first.iter().chain(&["shift:shift=2", "--steps", "3", "--cfg", "3", "-n", "fog", "-o", "out/a.png"]);
-    let made = sandbox.run(first).paths();
-    let again = sandbox.run(["generate", "--from", "out/a.png", "-o", "out/b.png"]);
-    let pair = [&made[0], &again.paths()[0]].map(|path| std::fs::read(sandbox.path().join(path)).unwrap());
-    assert_eq!(pair[0], pair[1]);
-    assert_eq!(again.line("warning: "), None, "nothing differs: {}", again.stderr);
-}
-
-#[test]
-fn options_go_over_the_record_of_a_replayed_picture() {
-    let sandbox = Sandbox::new();
-    sandbox.run(["generate", PROMPT, "-s", "4", "--steps", "3", "--schedule", "shift:shift=2", "-o", "out/a.png"]).ok();
-    let replay = |more: &[&str]| {
-        let ran = sandbox.run(["generate", "--from", "out/a.png", "--dry-run", "--json"].iter().chain(more));
-        ran.json()["request"].clone()
-    };
-    let same = replay(&[]);
-    assert_eq!(same["schedule"], "shift:shift=2");
-    let steps = replay(&["--steps", "5"]);
-    assert_eq!((&steps["steps"], &steps["schedule"]), (&Value::from(5), &Value::from("shift:shift=2")));
-    assert_eq!(steps["sigmas"].as_array().unwrap().len(), 6);
-    assert_eq!(replay(&["--schedule", "uniform"])["sigmas"][1], 2.0 / 3.0);
-    assert_eq!(replay(&["--sigmas", "1,0.5,0"])["steps"], 2);
-    assert_eq!(replay(&["-b", "2"])["seeds"], serde_json::json!(["4", "5"]));
-    assert_eq!(replay(&["a cabin"])["prompt"], "a cabin");
-    assert_eq!(replay(&["--shift", "1.5"])["schedule"], "shift:shift=1.5");
-}
-
-#[test]
-fn copying_a_picture_as_a_command_makes_the_same_request() {
-    let sandbox = Sandbox::new();
-    for options in [
-        "-s 7",
-        "-s 7 --steps 3 --sampler langevin:scale=0.5 --cfg 4",
-        "-s 7 -W 128 --sampler ddim",
-        "-s 7 --sigmas 1,0.7,0.1,0 -n fog",
-        "-s 7 --shift 2",
-        "-s 7 --cfg 1",
-    ] {
-        let words = ["generate", PROMPT, "--dry-run", "--json"].into_iter().chain(options.split_whitespace());
-        let request = sandbox.run(words).json()["request"].clone();
-        let parsed = serde_json::from_value(request.clone()).expect("a request");
-        let command = flowline::command::command_words(&parsed);
-        let again = command.iter().skip(1).map(String::as_str).chain(["--dry-run", "--json"]);
-        assert_eq!(sandbox.run(again).json()["request"], request, "{command:?}");
-    }
-}
-
-#[test]
 fn a_dry_run_writes_nothing_and_says_what_it_would_do() {
     let sandbox = Sandbox::new();
     let ran = sandbox.run(["generate", PROMPT, "-s", "7", "--dry-run", "-o", "out/a.png"]);
@@ -255,6 +203,19 @@ fn progress_as_json_is_one_event_a_line_from_the_decision_to_the_end() {
     assert_eq!((&error["event"], &error["exit"]), (&Value::from("error"), &Value::from(2)));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_path_that_is_no_text_is_printed_byte_by_byte() {
+    use std::os::unix::ffi::OsStrExt;
+    let sandbox = Sandbox::new();
+    let path = std::ffi::OsStr::from_bytes(b"out/caf\xe9.png");
+    let words = ["generate", PROMPT, "--steps", "1", "-s", "1", "-o"].map(AsRef::as_ref);
+    let ran = sandbox.run(words.into_iter().chain([path]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.stdout, b"out/caf\xe9.png\n");
+    assert!(sandbox.path().join(path).is_file());
+}
+
 #[test]
 fn no_progress_means_only_warnings() {
     let sandbox = Sandbox::new();
@@ -303,6 +264,11 @@ fn a_closed_stdout_is_no_panic_and_the_picture_stays() {
     let ran = Ran::from(child.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(pixels(&sandbox.path().join("out/a.png")).dimensions(), (256, 256));
+    let mut child = sandbox.flowline(["generate", PROMPT, "-s", "1", "--steps", "1", "-o", "-"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(1), "a picture that nobody took is not written: {}", ran.stderr);
+    assert!(ran.line("error: ").is_some());
     for listing in [&["samplers"][..], &["models", "--json"], &["completions", "bash"], &["--help"]] {
         let mut child = sandbox.flowline(listing).spawn().unwrap();
         drop(child.stdout.take());
