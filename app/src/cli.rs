@@ -3,7 +3,6 @@
 //! [`generate`] is the command everything else serves. Exit codes: 0 written, 1 error, 2 usage, 130 cancelled.
 
 pub mod asked;
-pub mod cache;
 pub mod completions;
 pub mod dry_run;
 pub mod events;

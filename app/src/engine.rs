@@ -21,9 +21,8 @@ use std::time::Duration;
 
 use flowline_model::{Draft, Outcome, Picture, Request, Warning, catalog};
 
-use crate::cli::cache::cache_folder;
 use crate::error::{Failure, Result};
-use crate::library::{Destination, Library, SaveOptions, default_folder};
+use crate::library::{Destination, Library, SaveOptions, cache_folder, default_folder};
 use mailbox::Mailbox;
 pub use model::{Model, Offer, Open, open_pipeline};
 

@@ -5,6 +5,7 @@
 //! ever sees half a picture; a name that is taken is never taken away without `--force`.
 
 pub mod atomic;
+mod cache_folder;
 mod default_folder;
 mod destination;
 
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use atomic::{Named, Whole};
+pub use cache_folder::cache_folder;
 pub use default_folder::{DefaultFolder, default_folder};
 pub use destination::{Destination, Pattern};
 use flowline_model::Picture;

@@ -37,6 +37,8 @@ pub struct Spec {
     parameters: u64,
 }
 
+/// Tokens of text a model may read: an end token and at least one of the prompt's, and no more than anybody trains.
+const TEXT_LENGTHS: std::ops::RangeInclusive<usize> = 2..=1 << 16;
 /// Largest width or height that is planned for at all.
 const LARGEST_SIDE: u32 = 16_384;
 
@@ -50,6 +52,11 @@ impl Spec {
             true => files.json(MODEL_INDEX)?,
             false => ModelIndex::default(),
         };
+        if let Some(length) = index.text_length.filter(|length| !TEXT_LENGTHS.contains(length)) {
+            let (least, most) = (TEXT_LENGTHS.start(), TEXT_LENGTHS.end());
+            let what = format!("text_length is {length}; it must be between {least} and {most}");
+            return Err(Error::Config { file: MODEL_INDEX.into(), what });
+        }
         let family = crate::family::open(files, &index)?;
         let kind = index.kind.clone().unwrap_or_else(|| family.kind().to_owned());
         let entry = match entry {

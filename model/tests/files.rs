@@ -195,3 +195,42 @@ fn the_memory_plan_grows_with_the_picture_and_knows_what_there_is() {
     assert!(small.peak < 200 << 20, "{small:?}");
     assert!(small.available.is_none_or(|available| available > 0));
 }
+
+#[test]
+fn sizes_that_would_overflow_are_refused_by_the_name_of_the_field() {
+    let cases = [
+        (
+            "model_index.json",
+            "\"text_length\": 24",
+            "\"text_length\": 18446744073709551615",
+            "text_length is 184467440737095",
+        ),
+        (
+            "model_index.json",
+            "\"text_length\": 24",
+            "\"text_length\": 1",
+            "text_length is 1; it must be between 2 and 65536",
+        ),
+        (
+            "text_encoder/config.json",
+            "\"num_heads\": 4",
+            "\"num_heads\": 9223372036854775807",
+            "num_heads is 92233720368547758",
+        ),
+        ("text_encoder/config.json", "\"d_kv\": 64", "\"d_kv\": 0", "d_kv is 0; it must be between 1 and 65536"),
+    ];
+    for (file, old, new, expected) in cases {
+        let folder = postcard_folder();
+        let path = folder.path().join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(old), "{file}: {old}");
+        fs::write(&path, text.replace(old, new)).unwrap();
+        let draft = flowline_model::Draft { steps: Some(1), ..Default::default() };
+        let error = Pipeline::open(folder.path().to_str().unwrap(), None).and_then(|mut pipeline| {
+            let request = draft.resolve(pipeline.spec())?.request;
+            pipeline.generate(&request, |_| std::ops::ControlFlow::Continue(()))
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{file}: {expected}")), "{error}");
+    }
+}

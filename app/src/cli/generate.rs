@@ -7,13 +7,12 @@ use flowline_model::{Event, Picture, Pipeline, Request, Resolved, Warning};
 use serde::Serialize;
 
 use super::asked::{Asked, counted_on};
-use super::cache::cache_folder;
 use super::interrupt::Interrupt;
 use super::preview::PreviewFile;
 use super::progress::Reporter;
 use super::{dry_run, output};
 use crate::args::Generate;
-use crate::library::{Destination, Library, SaveOptions, Saved, default_folder};
+use crate::library::{Destination, Library, SaveOptions, Saved, cache_folder, default_folder};
 use crate::{Exit, Failure, Result};
 
 /// Makes the pictures that `args` asks for, and tells how it went.

@@ -26,7 +26,13 @@ fn nameless(folder: &Path) -> io::Result<NamedTempFile> {
     // Temporary files are private unless told; a picture is as open as the user's other files (less the umask).
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
+    builder.tempfile_in(folder).map_err(reason)
+}
+
+/// What the system said, without the name of a file that nobody asked for.
+fn reason(error: io::Error) -> io::Error {
+    let said = error.get_ref().and_then(|wrapped| wrapped.source()?.downcast_ref::<io::Error>()?.raw_os_error());
+    said.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// Whether files can be made in `folder`, by making one.

@@ -58,6 +58,9 @@ fn default_max_distance() -> usize {
     128
 }
 
+/// Far above every published encoder, far below what overflows.
+const LARGEST: usize = 1 << 16;
+
 impl T5Config {
     /// Reads a `config.json`; `file` is the name errors print. Fields not needed here are ignored.
     ///
@@ -66,9 +69,11 @@ impl T5Config {
     pub fn parse(file: &str, json: &[u8]) -> Result<Self> {
         let wrong = |what: String| Error::Config { file: file.to_owned(), what };
         let config: Self = serde_json::from_slice(json).map_err(|e| wrong(e.to_string()))?;
-        let Self { d_model, d_kv, num_heads, relative_attention_num_buckets: buckets, .. } = config;
-        if d_model == 0 || d_kv == 0 || num_heads == 0 {
-            return Err(wrong("d_model, d_kv and num_heads must not be zero".into()));
+        let Self { d_model, d_kv, d_ff, num_heads, relative_attention_num_buckets: buckets, .. } = config;
+        for (name, size) in [("d_model", d_model), ("d_kv", d_kv), ("d_ff", d_ff), ("num_heads", num_heads)] {
+            if size == 0 || size > LARGEST {
+                return Err(wrong(format!("{name} is {size}; it must be between 1 and {LARGEST}")));
+            }
         }
         // A quarter of the buckets holds exact distances of one direction; the rest is logarithmic up to the maximum.
         if !buckets.is_multiple_of(4) || buckets == 0 || config.relative_attention_max_distance <= buckets / 4 {
