@@ -43,6 +43,7 @@ mod newton;
 pub mod noise;
 pub mod path;
 pub mod predictor_corrector;
+pub mod proof;
 pub mod runge_kutta;
 pub mod schedule;
 pub mod stochastic_multistep;
