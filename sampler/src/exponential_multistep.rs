@@ -62,7 +62,7 @@ impl Variable {
     }
 
     /// From [`Variable::log`] back to sigma, and `du / dlog`.
-    fn from_log(self, log: f64) -> [f64; 2] {
+    fn sigma_and_rate(self, log: f64) -> [f64; 2] {
         let e = libm::exp(log);
         match self {
             Self::Sigma => [e, e],
@@ -157,7 +157,7 @@ impl Rule {
     fn integrals(&self, nodes: &[f64], sigma: f64, next: f64) -> Vec<f64> {
         let (u, start) = (self.variable, nodes.first().copied().unwrap_or_default());
         newton::integrate(u.log(sigma), u.log(next), nodes.len(), |log, add| {
-            let [q, rate] = u.from_log(log);
+            let [q, rate] = u.sigma_and_rate(log);
             let density = self.diffusion.data_weight(q, next) * rate;
             let basis = newton::basis(nodes, u.at(q) - start, self.quadratic);
             basis.iter().enumerate().for_each(|(k, [_, slope])| add(k, slope * density));

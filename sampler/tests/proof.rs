@@ -10,7 +10,7 @@ use flowline_sampler::corrector::{Corrector, Langevin};
 use flowline_sampler::facts::{Facts, Group};
 use flowline_sampler::fields::AffineGaussian;
 use flowline_sampler::proof::{DATA, Verdict, prove, walk};
-use flowline_sampler::{Meter, Result, Sampler, Schedule, Velocity};
+use flowline_sampler::{Env, Keyed, Meter, Result, Sampler, Schedule, Velocity, integrate};
 
 static BENCH: LazyLock<Bench> = LazyLock::new(|| Bench::smooth().unwrap());
 
@@ -181,9 +181,9 @@ fn stochastic_samplers_spread_as_an_independent_implementation_does() {
 
 #[test]
 fn no_sampler_without_noise_is_worse_than_one_and_a_half_times_euler_on_any_models_schedule() {
-    let uniform: fn(usize) -> Result<Schedule> = Schedule::uniform;
-    let grids: [(&str, fn(usize) -> Result<Schedule>); 4] = [
-        ("uniform", uniform),
+    type Grid = fn(usize) -> Result<Schedule>;
+    let grids: [(&str, Grid); 4] = [
+        ("uniform", |steps| Schedule::uniform(steps)),
         ("flux", |steps| Schedule::flux(steps, 1.15)),
         ("sd3", |steps| Schedule::sd3(steps, 3.0)),
         ("shift", |steps| Schedule::uniform(steps)?.shifted(3.0)),
@@ -212,6 +212,44 @@ fn no_sampler_without_noise_is_worse_than_one_and_a_half_times_euler_on_any_mode
     }
     println!("at most {worst:.2} x euler with the cap, {uncapped:.1} x without");
     assert!(uncapped > 20.0, "without the cap there is nothing to cure: {uncapped}");
+}
+
+/// One step of the schedule, so that nothing but the tolerance decides. The number of evaluations grows with its cube
+/// root.
+#[test]
+fn the_error_of_the_adaptive_sampler_is_proportional_to_its_tolerance() {
+    let mut measured = Vec::new();
+    for tolerance in [1e-3, 1e-4, 1e-5, 1e-6] {
+        let sampler = build(&format!("adaptive:tolerance={tolerance},most=100000"));
+        let error = BENCH.error(&*sampler, Schedule::uniform(1).unwrap()).unwrap();
+        let cost = evaluations(&*sampler, 1);
+        println!("tolerance {tolerance:e}: error {error:.2e}, {:.2} of it, {cost} evaluations", error / tolerance);
+        measured.push((error / tolerance, cost as f64));
+    }
+    for pair in measured.windows(2) {
+        let [(error, cost), (next_error, next_cost)] = [pair[0], pair[1]];
+        assert!((0.5..2.0).contains(&(next_error / error)), "{measured:?}");
+        assert!((1.6..2.8).contains(&(next_cost / cost)), "{measured:?}");
+    }
+}
+
+#[test]
+fn the_adaptive_sampler_keeps_to_its_largest_number_of_evaluations() {
+    for steps in [1, 2, 7, 20] {
+        for most in [3, 10, 17, 60, 61, 62, 200] {
+            let sampler = build(&format!("adaptive:tolerance=1e-8,most={most}"));
+            let cost = evaluations(&*sampler, steps);
+            assert!(cost <= most.max(3 * steps as u64) && cost + 6 > most, "{cost} of {most} in {steps} steps");
+        }
+    }
+}
+
+fn evaluations(sampler: &dyn Sampler<Vec<f64>>, steps: usize) -> u64 {
+    let (mut field, mut noise, mut on) = (BENCH.field().clone(), Keyed { seed: 4 }, || ControlFlow::Continue(()));
+    let mut env = Env::new(&mut field, &mut noise, &mut on);
+    let start = BENCH.start().to_vec();
+    integrate(sampler, Schedule::uniform(steps).unwrap(), start, &mut env, |_| ()).unwrap();
+    env.evaluations()
 }
 
 /// `ULA = 1/(1 - e/2V)` and `OU = (2 - q)/(2 - q s^2/V)`: where the variance settles at a fixed sigma.
