@@ -85,7 +85,13 @@ fn names_are_found_without_regard_to_case_dashes_and_spaces() {
 
 #[test]
 fn an_unknown_name_suggests_the_nearest() {
-    for (typed, nearest) in [("eular", "euler"), ("huen", "heun"), ("langvin", "langevin"), ("dim", "ddim")] {
+    for (typed, nearest) in [
+        ("eular", "euler"),
+        ("huen", "heun"),
+        ("langvin", "langevin"),
+        ("dim", "ddim"),
+        ("dpmpp_2m_sde_gpu", "dpmpp2m-sde"),
+    ] {
         let error = samplers().build(&Choice::new(typed)).err().unwrap();
         assert_eq!(error.to_string(), format!("there is no sampler named '{typed}'"));
         assert_eq!(error.hint(), format!("did you mean '{nearest}'? `flowline samplers` lists them all"));
