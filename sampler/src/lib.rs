@@ -20,26 +20,44 @@
 
 mod error;
 
+pub mod adaptive;
 pub mod bench;
 mod builtin;
 pub mod catalog;
+mod choice;
+pub mod churn;
+pub mod corrector;
+pub mod diffusion;
+pub mod dpm_solver;
 pub mod driver;
+pub mod euler_cfg;
+pub mod euler_maruyama;
 pub mod exponential;
+pub mod exponential_multistep;
+pub mod exponential_two_stage;
+pub mod facts;
 pub mod fields;
 pub mod guidance;
+mod history;
 pub mod linear_multistep;
 pub mod natural_euler;
+mod newton;
 pub mod noise;
 pub mod path;
+pub mod predictor_corrector;
+pub mod proof;
 pub mod runge_kutta;
 pub mod schedule;
+pub mod stochastic_multistep;
 
 use std::ops::ControlFlow;
 
 use catalog::Choice;
+use facts::Facts;
 
 pub use driver::{Report, Saved, Trajectory, integrate};
 pub use error::{BoxError, Error, Result};
+pub use newton::Quadratic;
 pub use noise::{Keyed, NoiseKey, Stream};
 pub use schedule::Schedule;
 
@@ -54,7 +72,8 @@ pub trait Latent: Clone + Send + 'static {
     fn lincomb(terms: &[(f64, &Self)]) -> Result<Self>;
 }
 
-/// What metrics and some kinds of guidance ask of a state, per item of the batch. Samplers must not.
+/// What metrics, some kinds of guidance and the adaptive sampler ask of a state, per item of the batch. Other samplers
+/// must not.
 pub trait Measure: Latent {
     /// `<a_i, b_i>` for every item `i` of the batch.
     ///
@@ -78,6 +97,16 @@ pub trait Velocity<T> {
     /// [`Error::Cancelled`] from the meter, or the model's own error as [`Error::Velocity`].
     fn velocity(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<T>;
 
+    /// The field together with the unconditional prediction it was made from, at no cost beyond
+    /// [`Velocity::velocity`]'s; `None` where there is none, as without guidance. A wrapper that changes what it wraps
+    /// gives the changed field and passes the unconditional one on.
+    ///
+    /// # Errors
+    /// As [`Velocity::velocity`].
+    fn velocity_and_unconditional(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<(T, Option<T>)> {
+        Ok((self.velocity(x, sigma, meter)?, None))
+    }
+
     /// What must be kept to continue later with the same bits (momentum, say); most fields have none.
     fn save(&self) -> State<T> {
         State::default()
@@ -97,6 +126,10 @@ impl<T, V: Velocity<T> + ?Sized> Velocity<T> for &mut V {
         (**self).velocity(x, sigma, meter)
     }
 
+    fn velocity_and_unconditional(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<(T, Option<T>)> {
+        (**self).velocity_and_unconditional(x, sigma, meter)
+    }
+
     fn save(&self) -> State<T> {
         (**self).save()
     }
@@ -109,6 +142,10 @@ impl<T, V: Velocity<T> + ?Sized> Velocity<T> for &mut V {
 impl<T, V: Velocity<T> + ?Sized> Velocity<T> for Box<V> {
     fn velocity(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<T> {
         (**self).velocity(x, sigma, meter)
+    }
+
+    fn velocity_and_unconditional(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<(T, Option<T>)> {
+        (**self).velocity_and_unconditional(x, sigma, meter)
     }
 
     fn save(&self) -> State<T> {
@@ -175,6 +212,9 @@ pub trait Sampler<T: Latent>: Send + Sync {
     /// # Errors
     /// If the sampler cannot follow this schedule.
     fn start(&self, schedule: &Schedule) -> Result<Box<dyn Stepper<T>>>;
+
+    /// What this configuration declares about itself; the proof measures it.
+    fn facts(&self) -> Facts;
 
     /// The schedule this configuration is meant for, used when nobody names one; `None` leaves it to the model. A
     /// path is a way of walking, so DDIM on a path asks for the grid of that path.
@@ -299,6 +339,15 @@ impl<'a, T: Latent> Env<'a, T> {
     /// Those of the field, [`Error::Cancelled`] among them.
     pub fn velocity(&mut self, x: &T, sigma: f64) -> Result<T> {
         self.velocity.velocity(x, sigma, &mut self.meter)
+    }
+
+    /// `v(x, sigma)` and the unconditional prediction, if the field offers one; see
+    /// [`Velocity::velocity_and_unconditional`].
+    ///
+    /// # Errors
+    /// Those of the field, [`Error::Cancelled`] among them.
+    pub fn velocity_and_unconditional(&mut self, x: &T, sigma: f64) -> Result<(T, Option<T>)> {
+        self.velocity.velocity_and_unconditional(x, sigma, &mut self.meter)
     }
 
     /// Both predictions from one evaluation, for samplers that think in them.
