@@ -23,12 +23,17 @@ pub struct Cfg<P, N> {
 
 impl<T: Latent, P: Velocity<T>, N: Velocity<T>> Velocity<T> for Cfg<P, N> {
     fn velocity(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<T> {
+        Ok(self.velocity_and_unconditional(x, sigma, meter)?.0)
+    }
+
+    /// The negative field is the unconditional one; at `scale = 1` it is not evaluated and there is none.
+    fn velocity_and_unconditional(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<(T, Option<T>)> {
         let positive = self.positive.velocity(x, sigma, meter)?;
         if self.scale == 1.0 {
-            return Ok(positive);
+            return Ok((positive, None));
         }
         let negative = self.negative.velocity(x, sigma, meter)?;
-        T::lincomb(&[(self.scale, &positive), (1.0 - self.scale, &negative)])
+        Ok((T::lincomb(&[(self.scale, &positive), (1.0 - self.scale, &negative)])?, Some(negative)))
     }
 
     fn save(&self) -> State<T> {

@@ -78,6 +78,16 @@ pub trait Velocity<T> {
     /// [`Error::Cancelled`] from the meter, or the model's own error as [`Error::Velocity`].
     fn velocity(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<T>;
 
+    /// The field together with the unconditional prediction it was made from, at no cost beyond
+    /// [`Velocity::velocity`]'s; `None` where there is none, as without guidance. A wrapper that changes what it wraps
+    /// gives the changed field and passes the unconditional one on.
+    ///
+    /// # Errors
+    /// As [`Velocity::velocity`].
+    fn velocity_and_unconditional(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<(T, Option<T>)> {
+        Ok((self.velocity(x, sigma, meter)?, None))
+    }
+
     /// What must be kept to continue later with the same bits (momentum, say); most fields have none.
     fn save(&self) -> State<T> {
         State::default()
@@ -97,6 +107,10 @@ impl<T, V: Velocity<T> + ?Sized> Velocity<T> for &mut V {
         (**self).velocity(x, sigma, meter)
     }
 
+    fn velocity_and_unconditional(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<(T, Option<T>)> {
+        (**self).velocity_and_unconditional(x, sigma, meter)
+    }
+
     fn save(&self) -> State<T> {
         (**self).save()
     }
@@ -109,6 +123,10 @@ impl<T, V: Velocity<T> + ?Sized> Velocity<T> for &mut V {
 impl<T, V: Velocity<T> + ?Sized> Velocity<T> for Box<V> {
     fn velocity(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<T> {
         (**self).velocity(x, sigma, meter)
+    }
+
+    fn velocity_and_unconditional(&mut self, x: &T, sigma: f64, meter: &mut Meter<'_>) -> Result<(T, Option<T>)> {
+        (**self).velocity_and_unconditional(x, sigma, meter)
     }
 
     fn save(&self) -> State<T> {
@@ -299,6 +317,15 @@ impl<'a, T: Latent> Env<'a, T> {
     /// Those of the field, [`Error::Cancelled`] among them.
     pub fn velocity(&mut self, x: &T, sigma: f64) -> Result<T> {
         self.velocity.velocity(x, sigma, &mut self.meter)
+    }
+
+    /// `v(x, sigma)` and the unconditional prediction, if the field offers one; see
+    /// [`Velocity::velocity_and_unconditional`].
+    ///
+    /// # Errors
+    /// Those of the field, [`Error::Cancelled`] among them.
+    pub fn velocity_and_unconditional(&mut self, x: &T, sigma: f64) -> Result<(T, Option<T>)> {
+        self.velocity.velocity_and_unconditional(x, sigma, &mut self.meter)
     }
 
     /// Both predictions from one evaluation, for samplers that think in them.

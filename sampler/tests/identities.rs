@@ -305,6 +305,26 @@ fn guidance_interpolates_and_extrapolates_between_its_fields() {
 }
 
 #[test]
+fn guidance_offers_the_unconditional_prediction_through_every_wrapper() {
+    let (x, mut on) = (points(4), || ControlFlow::Continue(()));
+    let negative = velocity(&mut gaussian(), &x, 0.6);
+    let mut cfg = Cfg { positive: mixture(), negative: gaussian(), scale: 4.5 };
+    let guided = velocity(&mut cfg, &x, 0.6);
+    let mut boxed: Box<dyn Velocity<Vec<f64>>> = Box::new(&mut cfg);
+    let mut noise = Keyed { seed: 1 };
+    let mut env = Env::new(&mut boxed, &mut noise, &mut on);
+    assert_eq!(env.velocity_and_unconditional(&x, 0.6).unwrap(), (guided, Some(negative)));
+    assert_eq!(env.evaluations(), 2);
+    let mut unguided = Cfg { positive: mixture(), negative: gaussian(), scale: 1.0 };
+    for field in [&mut unguided as &mut dyn Velocity<Vec<f64>>, &mut mixture()] {
+        let mut env = Env::new(field, &mut noise, &mut on);
+        let expected = velocity(&mut mixture(), &x, 0.6);
+        assert_eq!(env.velocity_and_unconditional(&x, 0.6).unwrap(), (expected, None));
+        assert_eq!(env.evaluations(), 1);
+    }
+}
+
+#[test]
 fn combinations_and_measures_of_vectors_are_what_they_say() {
     let (a, b) = (vec![1.0, 2.0], vec![-3.0, 0.5]);
     assert_eq!(Vec::lincomb(&[(2.0, &a), (-1.0, &b)]).unwrap(), [5.0, 3.5]);
