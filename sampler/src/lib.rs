@@ -67,6 +67,15 @@ pub trait Measure: Latent {
     /// # Errors
     /// As [`Latent::lincomb`].
     fn mean(&self) -> Result<Vec<f64>>;
+
+    /// How many elements an item of the batch has.
+    fn elements(&self) -> usize;
+
+    /// Every item of the batch times a factor of its own, `c_i x_i`.
+    ///
+    /// # Errors
+    /// As [`Latent::lincomb`]; also if there are not as many factors as items.
+    fn scaled(&self, factors: &[f64]) -> Result<Self>;
 }
 
 /// A velocity field `v(x, sigma) = dx/dsigma = E[noise - data | x]`. Guidance wraps fields into a field.
