@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use flowline_model::{Draft, Error, Event, Outcome, Picture, Pipeline, Request};
 use flowline_sampler::catalog::{About, Choice, Entry};
+use flowline_sampler::facts::{Bias, Evaluations, Facts, Group, LastStep};
 use flowline_sampler::{Env, Latent, Result as SamplerResult, Sampler, Schedule, Step, Stepped, Stepper};
 
 fn postcard() -> Pipeline {
@@ -238,6 +239,18 @@ struct Mine;
 impl<T: Latent> Sampler<T> for Mine {
     fn start(&self, _: &Schedule) -> SamplerResult<Box<dyn Stepper<T>>> {
         Ok(Box::new(Mine))
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            group: Group::Special,
+            order: 1.0,
+            bias: Bias::Shrinks,
+            evaluations: Evaluations::each(1),
+            last: LastStep::Denoised,
+            resolves: false,
+            label: None,
+        }
     }
 }
 

@@ -3,27 +3,40 @@
 //! ```text
 //! cargo run -p flowline-sampler --example own_sampler
 //! ```
-//! The same catalogue can be handed to the pipeline, and `--sampler midpoint:at=0.6` works everywhere.
+//! The same catalogue can be handed to the pipeline, and `--sampler two-stage:at=0.6` works everywhere.
 
 use flowline_sampler::bench::{Bench, moments};
 use flowline_sampler::catalog::{About, BuildSampler, Choice, Entry, Kind, Parameter, Samplers};
+use flowline_sampler::facts::{Bias, Evaluations, Facts, Group, LastStep};
 use flowline_sampler::fields::AffineGaussian;
 use flowline_sampler::{Env, Latent, Result, Sampler, Schedule, Step, Stepped, Stepper};
 
 /// The two-stage Runge-Kutta methods: a trial step to a fraction `at` of the interval, then the whole step with a
 /// weighted velocity; `at = 1/2` is the midpoint rule (Hairer, Norsett, Wanner: *Solving ODEs I*, section II.1).
 #[derive(Clone, Copy)]
-struct Midpoint {
+struct TwoStage {
     at: f64,
 }
 
-impl<T: Latent> Sampler<T> for Midpoint {
+impl<T: Latent> Sampler<T> for TwoStage {
     fn start(&self, _: &Schedule) -> Result<Box<dyn Stepper<T>>> {
         Ok(Box::new(*self))
     }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            group: Group::Sharper,
+            order: 2.0,
+            bias: Bias::Shrinks,
+            evaluations: Evaluations::each(2),
+            last: LastStep::Own,
+            resolves: false,
+            label: None,
+        }
+    }
 }
 
-impl<T: Latent> Stepper<T> for Midpoint {
+impl<T: Latent> Stepper<T> for TwoStage {
     fn step(&mut self, step: &Step<'_>, x: &T, env: &mut Env<'_, T>) -> Result<Stepped<T>> {
         let h = step.next - step.sigma;
         let v = env.velocity(x, step.sigma)?;
@@ -36,11 +49,11 @@ impl<T: Latent> Stepper<T> for Midpoint {
     }
 }
 
-fn midpoint<T: Latent>() -> Entry<BuildSampler<T>> {
+fn two_stage<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
-        name: "midpoint",
-        aliases: &["rk2"],
-        meaning: "try half the step, then take the whole one with the velocity found there",
+        name: "two-stage",
+        aliases: &[],
+        meaning: "try part of the step, then take the whole one with the velocity found there",
         formula: "x' = x + h ((1 - w) v + w v(x + a h v, sigma + a h)), h = sigma' - sigma, w = 1/(2a)",
         citation: "Hairer, Norsett, Wanner, Solving ODEs I, II.1",
         parameters: &[Parameter {
@@ -49,12 +62,12 @@ fn midpoint<T: Latent>() -> Entry<BuildSampler<T>> {
             kind: Kind::Number { default: 0.5, min: 0.1, max: 0.9 },
         }],
     };
-    Entry::sampler(about, |values| Ok(Midpoint { at: values.number("at") }))
+    Entry::sampler(about, |values| Ok(TwoStage { at: values.number("at") }))
 }
 
 fn main() -> Result<()> {
     let mut samplers = Samplers::<Vec<f64>>::builtin();
-    samplers.add(midpoint());
+    samplers.add(two_stage());
 
     // Points that follow the flow should land where it ends; that is asked of deterministic samplers only. The spread
     // of the results is exact for all of them.

@@ -1,22 +1,54 @@
 //! The built-in samplers and schedules, in display order: what [`crate::catalog`] lists.
 
-use crate::catalog::{About, BuildSchedule, Entry, Kind, Parameter, Plan, Samplers, Schedules, Values};
+use crate::catalog::{About, BuildSchedule, Decorator, Entry, Kind, Parameter, Plan, Samplers, Schedules, Values};
 use crate::natural_euler::PATH;
 use crate::schedule::{curve, density, flux_mu, flux2_mu, mu_on_line, ramp};
-use crate::{Latent, Result, Schedule, exponential, linear_multistep, natural_euler, runge_kutta};
+use crate::{
+    Latent, Result, Schedule, churn, corrector, dpm_solver, euler_cfg, euler_maruyama, exponential,
+    exponential_two_stage, linear_multistep, natural_euler, predictor_corrector, runge_kutta, stochastic_multistep,
+};
 
 impl<T: Latent> Samplers<T> {
     /// The samplers of this crate.
     pub fn builtin() -> Self {
         let entries = vec![
             exponential::euler(),
-            runge_kutta::heun(),
             linear_multistep::ab2(),
-            exponential::langevin(),
+            runge_kutta::heun(),
             natural_euler::ddim(),
+            runge_kutta::midpoint(),
+            runge_kutta::dpm2(),
+            exponential_two_stage::res2s(),
+            dpm_solver::dpmpp2m(),
+            dpm_solver::dpmpp3m(),
+            dpm_solver::res(),
+            predictor_corrector::unipc(),
+            linear_multistep::ab3(),
+            linear_multistep::ab4(),
+            exponential::langevin(),
+            stochastic_multistep::langevin2(),
+            exponential::ancestral(),
+            exponential::overshoot(),
+            exponential::ddpm(),
+            dpm_solver::dpmpp2m_sde(),
+            exponential_two_stage::dpmpp_sde(),
+            exponential_two_stage::seeds2(),
+            stochastic_multistep::er_sde(),
+            predictor_corrector::sa(),
+            churn::churn(),
+            euler_maruyama::euler_maruyama(),
+            runge_kutta::rk4(),
+            euler_cfg::euler_cfg(),
+            exponential::lcm(),
+            exponential::noise_refresh(),
         ];
-        Self::new("sampler", entries)
+        Self::new("sampler", entries).decorated()
     }
+}
+
+/// What can be put around a sampler.
+pub(crate) fn decorators<T: Latent>() -> Vec<Decorator<T>> {
+    vec![corrector::corrector()]
 }
 
 impl Schedules {

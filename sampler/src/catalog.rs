@@ -9,6 +9,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::builtin::decorators;
+use crate::facts::Facts;
 use crate::{Error, Latent, Result, Sampler, Schedule};
 
 /// What people read about a sampler or a schedule, and what they may set.
@@ -73,13 +75,16 @@ pub enum Value {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Values(BTreeMap<&'static str, Value>);
 
-/// A sampler or schedule by name with some of its parameters, as people write it: `langevin:scale=0.5,decay=1`.
+/// A sampler or schedule by name with some of its parameters, as people write it: `langevin:scale=0.5,decay=1`, and
+/// what is put around it, each with parameters of its own: `heun+corrector:k=2`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
     /// Name or alias.
     pub name: String,
     /// Parameters that were given, in order, as written.
     pub given: Vec<(String, String)>,
+    /// What is put around it, innermost first.
+    pub and: Vec<Choice>,
 }
 
 /// What a schedule is built for.
@@ -95,13 +100,23 @@ pub struct Plan {
 pub struct Entry<B: ?Sized> {
     /// Its description.
     pub about: About,
-    build: Arc<B>,
+    pub(crate) build: Arc<B>,
 }
 
 /// Builds a sampler from its values.
 pub type BuildSampler<T> = dyn Fn(&Values) -> Result<Box<dyn Sampler<T>>> + Send + Sync;
 /// Builds a schedule from its values.
 pub type BuildSchedule = dyn Fn(&Values, Plan) -> Result<Schedule> + Send + Sync;
+
+/// Puts something around a sampler.
+pub type BuildDecorator<T> = dyn Fn(&Values, Box<dyn Sampler<T>>) -> Result<Box<dyn Sampler<T>>> + Send + Sync;
+
+/// What can be put around a sampler with `+`.
+pub struct Decorator<T> {
+    /// Its description.
+    pub about: About,
+    build: Arc<BuildDecorator<T>>,
+}
 
 /// A list of samplers for states of type `T`.
 pub type Samplers<T> = Catalog<BuildSampler<T>>;
@@ -113,6 +128,7 @@ pub struct Catalog<B: ?Sized> {
     /// `sampler` or `schedule`, for messages.
     kind: &'static str,
     entries: Vec<Entry<B>>,
+    pub(crate) decorators: Vec<About>,
 }
 
 impl<B: ?Sized> Clone for Entry<B> {
@@ -123,7 +139,7 @@ impl<B: ?Sized> Clone for Entry<B> {
 
 impl<B: ?Sized> Clone for Catalog<B> {
     fn clone(&self) -> Self {
-        Self { kind: self.kind, entries: self.entries.clone() }
+        Self { kind: self.kind, entries: self.entries.clone(), decorators: self.decorators.clone() }
     }
 }
 
@@ -134,6 +150,16 @@ impl<T: Latent> Entry<BuildSampler<T>> {
         build: impl Fn(&Values) -> Result<S> + Send + Sync + 'static,
     ) -> Self {
         let build = move |values: &Values| -> Result<Box<dyn Sampler<T>>> { Ok(Box::new(build(values)?)) };
+        Self { about, build: Arc::new(build) }
+    }
+}
+
+impl<T> Decorator<T> {
+    /// A decorator that builds a sampler from its values and the sampler inside.
+    pub fn new(
+        about: About,
+        build: impl Fn(&Values, Box<dyn Sampler<T>>) -> Result<Box<dyn Sampler<T>>> + Send + Sync + 'static,
+    ) -> Self {
         Self { about, build: Arc::new(build) }
     }
 }
@@ -152,7 +178,31 @@ impl<T: Latent> Samplers<T> {
     /// [`Error::Unknown`] or [`Error::Parameter`].
     pub fn build(&self, choice: &Choice) -> Result<Box<dyn Sampler<T>>> {
         let entry = self.find(&choice.name)?;
-        (entry.build)(&entry.about.values(choice)?)
+        let mut sampler = (entry.build)(&entry.about.values(choice)?)?;
+        let decorators = decorators::<T>();
+        for outer in &choice.and {
+            let about = self.decorator(outer)?;
+            let values = about.values(outer)?;
+            let Some(decorator) = decorators.iter().find(|d| d.about.name == about.name) else {
+                return Err(Error::Unknown { kind: self.kind, name: outer.name.clone(), nearest: None });
+            };
+            sampler = (decorator.build)(&values, sampler)?;
+        }
+        Ok(sampler)
+    }
+
+    /// What the chosen sampler declares about itself.
+    ///
+    /// # Errors
+    /// As [`Samplers::build`].
+    pub fn facts(&self, choice: &Choice) -> Result<Facts> {
+        Ok(self.build(choice)?.facts())
+    }
+
+    /// The same catalogue with the decorators of this crate.
+    pub(crate) fn decorated(mut self) -> Self {
+        self.decorators = decorators::<T>().into_iter().map(|decorator| decorator.about).collect();
+        self
     }
 
     /// The schedule to use with `choice` when nobody names one; `None` leaves it to the model. See
@@ -172,6 +222,9 @@ impl Schedules {
     /// [`Error::Unknown`], [`Error::Parameter`] or [`Error::Schedule`].
     pub fn build(&self, choice: &Choice, plan: Plan) -> Result<Schedule> {
         let entry = self.find(&choice.name)?;
+        if let Some(outer) = choice.and.first() {
+            return Err(self.refuse_decorator(outer));
+        }
         (entry.build)(&entry.about.values(choice)?, plan)
     }
 }
@@ -179,7 +232,12 @@ impl Schedules {
 impl<B: ?Sized> Catalog<B> {
     /// A catalogue of `entries`; `kind` is what messages call one of them.
     pub fn new(kind: &'static str, entries: Vec<Entry<B>>) -> Self {
-        Self { kind, entries }
+        Self { kind, entries, decorators: Vec::new() }
+    }
+
+    /// What can be put around an entry with `+`, in display order.
+    pub fn decorators(&self) -> impl Iterator<Item = &About> {
+        self.decorators.iter()
     }
 
     /// All entries, in display order.
@@ -206,13 +264,31 @@ impl<B: ?Sized> Catalog<B> {
     /// # Errors
     /// [`Error::Unknown`] or [`Error::Parameter`].
     pub fn complete(&self, choice: &Choice) -> Result<Choice> {
-        let about = self.about(&choice.name)?;
-        let values = about.values(choice)?;
-        let given = about.parameters.iter().filter_map(|p| Some((p.key.to_owned(), values.0.get(p.key)?.to_string())));
-        Ok(Choice { name: about.name.to_owned(), given: given.collect() })
+        let and = choice.and.iter().map(|outer| self.decorator(outer)?.complete(outer)).collect::<Result<_>>()?;
+        Ok(Choice { and, ..self.about(&choice.name)?.complete(choice)? })
     }
 
-    fn find(&self, name: &str) -> Result<&Entry<B>> {
+    pub(crate) fn decorator(&self, choice: &Choice) -> Result<&About> {
+        let wanted = canonical(&choice.name);
+        let mut names = self.decorators.iter();
+        names
+            .find(|about| [about.name].iter().chain(about.aliases).any(|name| canonical(name) == wanted))
+            .ok_or_else(|| self.refuse_decorator(choice))
+    }
+
+    fn refuse_decorator(&self, choice: &Choice) -> Error {
+        let names: Vec<_> = self.decorators.iter().map(|about| about.name).collect();
+        Error::Parameter {
+            owner: choice.name.clone(),
+            what: format!("a {} takes no '+{}'", self.kind, choice.name),
+            hint: match names.is_empty() {
+                true => format!("nothing can be put around a {}", self.kind),
+                false => format!("what can be put around it is {}", names.join(", ")),
+            },
+        }
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Result<&Entry<B>> {
         let wanted = canonical(name);
         let names = |about: &About| std::iter::once(about.name).chain(about.aliases.iter().copied());
         // A name comes before an alias: an added entry may take a name that was only an alias so far.
@@ -260,6 +336,13 @@ impl About {
         }
         Ok(Values(values))
     }
+
+    /// `choice` under the canonical name with every parameter spelled out; what is put around it is left out.
+    fn complete(&self, choice: &Choice) -> Result<Choice> {
+        let values = self.values(choice)?;
+        let given = self.parameters.iter().filter_map(|p| Some((p.key.to_owned(), values.0.get(p.key)?.to_string())));
+        Ok(Choice { name: self.name.to_owned(), given: given.collect(), and: Vec::new() })
+    }
 }
 
 impl Kind {
@@ -306,7 +389,7 @@ impl Values {
 impl Choice {
     /// A choice without parameters.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), given: Vec::new() }
+        Self { name: name.into(), given: Vec::new(), and: Vec::new() }
     }
 
     /// The same with one parameter more.
@@ -321,22 +404,45 @@ impl FromStr for Choice {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (name, rest) = text.split_once(':').unwrap_or((text, ""));
-        let refuse = |what: String| Error::Parameter {
-            owner: name.trim().to_owned(),
-            what,
-            hint: "write it as name:key=value,key=value".into(),
-        };
-        let mut given = Vec::new();
-        for pair in rest.split(',').filter(|pair| !pair.trim().is_empty()) {
-            let (key, value) = pair.split_once('=').ok_or_else(|| refuse(format!("'{}' has no value", pair.trim())))?;
-            given.push((key.trim().to_owned(), value.trim().to_owned()));
-        }
-        match name.trim() {
-            "" => Err(refuse("the name is empty".into())),
-            name => Ok(Self { name: name.to_owned(), given }),
+        let mut parts = parts(text).into_iter().map(one);
+        let mut choice = parts.next().unwrap_or_else(|| one(""))?;
+        choice.and = parts.collect::<Result<_>>()?;
+        Ok(choice)
+    }
+}
+
+/// One name with its parameters.
+fn one(text: &str) -> Result<Choice> {
+    let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+    let refuse = |what: String| Error::Parameter {
+        owner: name.trim().to_owned(),
+        what,
+        hint: "write it as name:key=value,key=value".into(),
+    };
+    let mut given = Vec::new();
+    for pair in rest.split(',').filter(|pair| !pair.trim().is_empty()) {
+        let (key, value) = pair.split_once('=').ok_or_else(|| refuse(format!("'{}' has no value", pair.trim())))?;
+        given.push((key.trim().to_owned(), value.trim().to_owned()));
+    }
+    match name.trim() {
+        "" => Err(refuse("the name is empty".into())),
+        name => Ok(Choice { name: name.to_owned(), given, and: Vec::new() }),
+    }
+}
+
+/// Cuts at every `+` that stands alone before a letter: `1e+3`, `+0.5` and `DPM++ 2M` stay whole.
+fn parts(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut begin = 0;
+    for (at, _) in text.match_indices('+') {
+        let (before, after) = (&text[..at], &text[at + 1..]);
+        if !before.ends_with('+') && after.trim_start().starts_with(|c: char| c.is_alphabetic()) {
+            parts.push(&text[begin..at]);
+            begin = at + 1;
         }
     }
+    parts.push(&text[begin..]);
+    parts
 }
 
 impl fmt::Display for Choice {
@@ -345,7 +451,7 @@ impl fmt::Display for Choice {
         for (i, (key, value)) in self.given.iter().enumerate() {
             write!(f, "{}{key}={value}", if i == 0 { ':' } else { ',' })?;
         }
-        Ok(())
+        self.and.iter().try_for_each(|outer| write!(f, "+{outer}"))
     }
 }
 
@@ -367,7 +473,7 @@ impl fmt::Display for Parameter {
     }
 }
 
-/// Names are compared without regard to case, dashes, underscores and spaces.
+/// Names are compared without regard to case, dashes, underscores and spaces; `++` is `pp`.
 fn canonical(name: &str) -> String {
-    name.trim().to_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | ' ')).collect()
+    name.trim().to_lowercase().replace("++", "pp").chars().filter(|c| !matches!(c, '-' | '_' | ' ')).collect()
 }

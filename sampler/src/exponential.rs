@@ -21,43 +21,10 @@
 //! form is also known as coefficients-preserving sampling, arXiv 2509.05952.
 
 use crate::catalog::{About, BuildSampler, Entry, Kind, Parameter};
+use crate::facts::{Bias, Evaluations, Facts, Group, LastStep};
 use crate::{Env, Latent, Result, Sampler, Schedule, Step, Stepped, Stepper};
 
-/// How much fresh noise there is along the way: the noise clock `G` of the kappa step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Diffusion {
-    /// None: `g = 0`, `kappa = 1`, the flow itself.
-    Ode,
-    /// `g^2 = 2 scale sigma^(1 + decay)`: `kappa = (s'/s)^scale` for `decay = 0`, else
-    /// `exp(-scale (s^decay - s'^decay) / decay)`. The noise fades towards the data as `decay` grows.
-    Power {
-        /// Strength, at least 0; 0 is [`Diffusion::Ode`].
-        scale: f64,
-        /// Exponent, at least 0.
-        decay: f64,
-    },
-}
-
-impl Diffusion {
-    /// `G = int_{next}^{sigma} g^2 / (2 q^2) dq`, at least 0, for `sigma > next > 0`.
-    pub fn clock(self, sigma: f64, next: f64) -> f64 {
-        match self {
-            Self::Ode => 0.0,
-            Self::Power { scale, decay } => {
-                let span = libm::log(sigma / next);
-                // (s^p - s'^p) / p = s'^p (e^(p ln(s/s')) - 1) / p, which tends to ln(s/s') without cancelling.
-                let fade = if decay == 0.0 { span } else { libm::pow(next, decay) * libm::expm1(decay * span) / decay };
-                scale * fade
-            }
-        }
-    }
-
-    /// `exp(-G)`: the part of the predicted noise that is kept.
-    pub fn kappa(self, sigma: f64, next: f64) -> f64 {
-        libm::exp(-self.clock(sigma, next))
-    }
-}
+pub use crate::diffusion::Diffusion;
 
 /// The first-order exponential sampler: one kappa step per interval, one evaluation each.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,12 +37,23 @@ impl<T: Latent> Sampler<T> for Exponential {
     fn start(&self, _: &Schedule) -> Result<Box<dyn Stepper<T>>> {
         Ok(Box::new(*self))
     }
+
+    fn facts(&self) -> Facts {
+        let (group, label) = match self.diffusion {
+            diffusion if diffusion.is_ode() => (Group::Start, None),
+            Diffusion::Renew => {
+                (Group::Special, Some("only for consistency-distilled checkpoints; others lose a third of the spread"))
+            }
+            Diffusion::Refresh { .. } => (Group::Special, Some("the result depends on the number of steps")),
+            _ => (Group::Variety, None),
+        };
+        let order = if label.is_some() { 0.0 } else { 1.0 };
+        let (bias, last) = (Bias::Shrinks, LastStep::Denoised);
+        Facts { group, order, bias, evaluations: Evaluations::each(1), last, resolves: false, label }
+    }
 }
 
 impl<T: Latent> Stepper<T> for Exponential {
-    /// In terms of `x` and `v` the kappa step is
-    /// `x' = (1 - s'(1 - kappa)) x + ((s' - s) - s'(1 - kappa)(1 - s)) v + s' sqrt(1 - kappa^2) z`,
-    /// written with `1 - kappa` so that `kappa = 1` is `x + (s' - s) v` to the last bit, without drawing any noise.
     fn step(&mut self, step: &Step<'_>, x: &T, env: &mut Env<'_, T>) -> Result<Stepped<T>> {
         let Step { sigma, next, .. } = *step;
         let v = env.velocity(x, sigma)?;
@@ -83,15 +61,35 @@ impl<T: Latent> Stepper<T> for Exponential {
         if next == 0.0 {
             return Ok(Stepped { x: denoised.clone(), denoised });
         }
-        let clock = self.diffusion.clock(sigma, next);
-        let replaced = -libm::expm1(-clock); // 1 - kappa
-        let fresh = libm::sqrt(-libm::expm1(-2.0 * clock)); // sqrt(1 - kappa^2)
-        let (keep, move_by) = (1.0 - next * replaced, (next - sigma) - next * replaced * (1.0 - sigma));
-        let x = match clock > 0.0 {
-            true => T::lincomb(&[(keep, x), (move_by, &v), (next * fresh, &env.normal(x)?)])?,
-            false => T::lincomb(&[(keep, x), (move_by, &v)])?,
+        let KappaStep { keep, along, fresh } = KappaStep::new(self.diffusion, sigma, next);
+        let x = match fresh > 0.0 {
+            true => T::lincomb(&[(keep, x), (along, &v), (fresh, &env.normal(x)?)])?,
+            false => T::lincomb(&[(keep, x), (along, &v)])?,
         };
         Ok(Stepped { x, denoised })
+    }
+}
+
+/// The kappa step in terms of `x` and `v`,
+/// `x' = (1 - s'(1 - kappa)) x + ((s' - s) - s'(1 - kappa)(1 - s)) v + s' sqrt(1 - kappa^2) z`,
+/// written with `1 - kappa` so that `kappa = 1` is `x + (s' - s) v` to the last bit, without drawing any noise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KappaStep {
+    /// Of `x`.
+    pub(crate) keep: f64,
+    /// Of `v`.
+    pub(crate) along: f64,
+    /// Of fresh noise.
+    pub(crate) fresh: f64,
+}
+
+impl KappaStep {
+    /// From `sigma` to `next > 0`.
+    pub(crate) fn new(diffusion: Diffusion, sigma: f64, next: f64) -> Self {
+        let clock = diffusion.clock(sigma, next);
+        let replaced = -libm::expm1(-clock); // 1 - kappa
+        let fresh = next * libm::sqrt(-libm::expm1(-2.0 * clock)); // s' sqrt(1 - kappa^2)
+        Self { keep: 1.0 - next * replaced, along: (next - sigma) - next * replaced * (1.0 - sigma), fresh }
     }
 }
 
@@ -108,6 +106,20 @@ pub fn euler<T: Latent>() -> Entry<BuildSampler<T>> {
     Entry::sampler(about, |_| Ok(Exponential { diffusion: Diffusion::Ode }))
 }
 
+/// The strength of Langevin dynamics.
+pub(crate) const SCALE: Parameter = Parameter {
+    key: "scale",
+    meaning: "how much noise is replaced; 0 is euler",
+    kind: Kind::Number { default: 1.0, min: 0.0, max: 10.0 },
+};
+
+/// How the strength of Langevin dynamics changes on the way.
+pub(crate) const DECAY: Parameter = Parameter {
+    key: "decay",
+    meaning: "how fast the fresh noise fades towards the picture",
+    kind: Kind::Number { default: 0.0, min: 0.0, max: 4.0 },
+};
+
 /// Langevin dynamics along the flow: the kappa step with [`Diffusion::Power`].
 pub fn langevin<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
@@ -117,21 +129,90 @@ pub fn langevin<T: Latent>() -> Entry<BuildSampler<T>> {
         formula: "x' = (1 - sigma') D + sigma' (kappa N + sqrt(1 - kappa^2) z), kappa = exp(-scale (sigma^decay - \
                   sigma'^decay)/decay), (sigma'/sigma)^scale at decay 0",
         citation: "Song et al. 2020, arXiv 2011.13456; lqiang67/rectified-flow sde_sampler.py; arXiv 2509.05952",
-        parameters: &[
-            Parameter {
-                key: "scale",
-                meaning: "how much noise is replaced; 0 is euler",
-                kind: Kind::Number { default: 1.0, min: 0.0, max: 10.0 },
-            },
-            Parameter {
-                key: "decay",
-                meaning: "how fast the fresh noise fades towards the picture",
-                kind: Kind::Number { default: 0.0, min: 0.0, max: 4.0 },
-            },
-        ],
+        parameters: &[SCALE, DECAY],
     };
     Entry::sampler(about, |values| {
-        let (scale, decay) = (values.number("scale"), values.number("decay"));
+        let (scale, decay) = (values.number(SCALE.key), values.number(DECAY.key));
         Ok(Exponential { diffusion: Diffusion::Power { scale, decay } })
     })
+}
+
+/// [`Diffusion::LogSnr`] of strength one.
+pub fn ddpm<T: Latent>() -> Entry<BuildSampler<T>> {
+    let about = About {
+        name: "ddpm",
+        aliases: &[],
+        meaning: "undo the noising as it was done, with as much fresh noise as fits",
+        formula: "x' = (1 - sigma') D + sigma' (kappa N + sqrt(1 - kappa^2) z), kappa = (1 - sigma) sigma'/((1 - \
+                  sigma') sigma)",
+        citation: "Ho, Jain, Abbeel 2020, arXiv 2006.11239; Anderson 1982",
+        parameters: &[],
+    };
+    Entry::sampler(about, |_| Ok(Exponential { diffusion: Diffusion::LogSnr { eta: 1.0 } }))
+}
+
+/// [`Diffusion::Ancestral`].
+pub fn ancestral<T: Latent>() -> Entry<BuildSampler<T>> {
+    let about = About {
+        name: "ancestral",
+        aliases: &["euler-a", "euler-ancestral", "euler-ancestral-rf"],
+        meaning: "step a little too far along the flow and add noise back, in the form that is right for flow models",
+        formula: "the langevin step with kappa = s_d (1 - sigma')/((1 - s_d) sigma'), s_d = sigma' (1 + (sigma'/sigma \
+                  - 1) eta)",
+        citation: "crowsonkb/k-diffusion sampling.py:130-150; ComfyUI sample_euler_ancestral_RF",
+        parameters: &[Parameter {
+            key: "eta",
+            meaning: "how far too far; 0 is euler",
+            kind: Kind::Number { default: 1.0, min: 0.0, max: 1.0 },
+        }],
+    };
+    Entry::sampler(about, |values| Ok(Exponential { diffusion: Diffusion::Ancestral { eta: values.number("eta") } }))
+}
+
+/// [`Diffusion::Overshoot`].
+pub fn overshoot<T: Latent>() -> Entry<BuildSampler<T>> {
+    let about = About {
+        name: "overshoot",
+        aliases: &["overshooting", "amo"],
+        meaning: "as ancestral, with an overshoot that grows with the step; made for legible text",
+        formula: "the langevin step with kappa = s_d (1 - sigma')/((1 - s_d) sigma'), s_d = sigma' - c (sigma - \
+                  sigma') sigma'",
+        citation: "Hu et al. 2024 (AMO), arXiv 2411.19415; lqiang67/rectified-flow overshooting_sampler.py:51-77",
+        parameters: &[Parameter {
+            key: "c",
+            meaning: "how far too far, in steps; 0 is euler",
+            kind: Kind::Number { default: 2.0, min: 0.0, max: 10.0 },
+        }],
+    };
+    Entry::sampler(about, |values| Ok(Exponential { diffusion: Diffusion::Overshoot { c: values.number("c") } }))
+}
+
+/// [`Diffusion::Renew`].
+pub fn lcm<T: Latent>() -> Entry<BuildSampler<T>> {
+    let about = About {
+        name: "lcm",
+        aliases: &["stochastic-sampling", "flow-match-lcm"],
+        meaning: "all noise fresh on every step: only for consistency-distilled checkpoints",
+        formula: "x' = (1 - sigma') D + sigma' z",
+        citation: "Luo et al. 2023, arXiv 2310.04378; diffusers scheduling_flow_match_lcm.py:482-495",
+        parameters: &[],
+    };
+    Entry::sampler(about, |_| Ok(Exponential { diffusion: Diffusion::Renew }))
+}
+
+/// [`Diffusion::Refresh`].
+pub fn noise_refresh<T: Latent>() -> Entry<BuildSampler<T>> {
+    let about = About {
+        name: "noise-refresh",
+        aliases: &[],
+        meaning: "a fixed part of the noise fresh on every step, so the result depends on the number of steps",
+        formula: "x' = (1 - sigma') D + sigma' (sqrt(1 - rho^2) N + rho z)",
+        citation: "lqiang67/rectified-flow noise_refresh_sampler.py",
+        parameters: &[Parameter {
+            key: "rho",
+            meaning: "how much of the noise is fresh; 0 is euler, 1 is lcm",
+            kind: Kind::Number { default: 0.5, min: 0.0, max: 1.0 },
+        }],
+    };
+    Entry::sampler(about, |values| Ok(Exponential { diffusion: Diffusion::Refresh { rho: values.number("rho") } }))
 }

@@ -18,11 +18,14 @@
 //! them. A rule sees sigma, not the step's number: a sampler that evaluates twice a step is guided the same as one
 //! that does so once.
 //!
+//! [`Rules`] is the list of them by name, written `apg:scale=6+rescale:share=0.7+interval:low=0.2,high=0.9`.
+//!
 //! [`Tilted`] and [`OnPath`] change one field without asking for another. What they change is said in their own words:
 //! every [`Velocity`] is a field on the straight path, `D = x - sigma v`, and one that lives on another path is no
 //! `Velocity` but a [`PathVelocity`], so that no sampler can take it for a straight one.
 
 mod adaptive_projected;
+mod catalogue;
 mod cfg_zero_star;
 mod modifiers;
 mod on_path;
@@ -30,6 +33,7 @@ mod tangential;
 mod tilt;
 
 pub use adaptive_projected::AdaptiveProjected;
+pub use catalogue::{BuildRule, Rules};
 pub use cfg_zero_star::CfgZeroStar;
 pub use modifiers::{Interval, Rescale, SkipLayer};
 pub use on_path::{OnPath, PathVelocity, Straightened};

@@ -23,23 +23,38 @@ mod error;
 pub mod bench;
 mod builtin;
 pub mod catalog;
+pub mod churn;
+pub mod corrector;
+pub mod diffusion;
+pub mod dpm_solver;
 pub mod driver;
+pub mod euler_cfg;
+pub mod euler_maruyama;
 pub mod exponential;
+pub mod exponential_multistep;
+pub mod exponential_two_stage;
+pub mod facts;
 pub mod fields;
 pub mod guidance;
+mod history;
 pub mod linear_multistep;
 pub mod natural_euler;
+mod newton;
 pub mod noise;
 pub mod path;
+pub mod predictor_corrector;
 pub mod runge_kutta;
 pub mod schedule;
+pub mod stochastic_multistep;
 
 use std::ops::ControlFlow;
 
 use catalog::Choice;
+use facts::Facts;
 
 pub use driver::{Report, Saved, Trajectory, integrate};
 pub use error::{BoxError, Error, Result};
+pub use newton::Quadratic;
 pub use noise::brownian::Span;
 pub use noise::{Keyed, NoiseKey, Stream};
 pub use schedule::Schedule;
@@ -214,6 +229,9 @@ pub trait Sampler<T: Latent>: Send + Sync {
     /// # Errors
     /// If the sampler cannot follow this schedule.
     fn start(&self, schedule: &Schedule) -> Result<Box<dyn Stepper<T>>>;
+
+    /// What this configuration declares about itself; the proof measures it.
+    fn facts(&self) -> Facts;
 
     /// The schedule this configuration is meant for, used when nobody names one; `None` leaves it to the model. A
     /// path is a way of walking, so DDIM on a path asks for the grid of that path.

@@ -1,84 +1,133 @@
 //! Linear multistep methods: one evaluation a step, a memory of the velocities before.
 
-use crate::catalog::{About, BuildSampler, Entry};
-use crate::{Env, Error, Latent, Result, Sampler, Schedule, State, Step, Stepped, Stepper};
+use crate::catalog::{About, BuildSampler, Entry, Kind, Parameter};
+use crate::facts::{Bias, Evaluations, Facts, Group, LastStep};
+use crate::history::History;
+use crate::newton::{self, Quadratic};
+use crate::runge_kutta::RungeKutta;
+use crate::{Env, Latent, Result, Sampler, Schedule, State, Step, Stepped, Stepper};
 
-/// The two-step method of Adams and Bashforth for steps of any length, second order. With `h = s' - s` and `h_before`
-/// the step before,
+/// The method of Adams and Bashforth for steps of any length: the velocity is extrapolated by the polynomial through
+/// its last values, which is integrated exactly. With two values, `h = s' - s` and `h_before` the step before,
 ///
 /// ```text
 /// x' = x + h ((1 + r) v - r v_before),      r = h / (2 h_before)
 /// ```
 ///
-/// The first step is Euler's, and a step to `s' = 0` goes to `E[data | x]`.
-/// Hairer, Norsett, Wanner: *Solving Ordinary Differential Equations I*, section III.5; crowsonkb/k-diffusion
-/// `sampling.py:247-277` (order 2).
+/// With three values and more, the steps before count as at least as long as the one to come, which bounds the weight
+/// of old values where the steps grow. A step to `s' = 0` goes to `E[data | x]`, which leaves the whole at order two. Hairer, Norsett, Wanner: *Solving
+/// Ordinary Differential Equations I*, section III.5; crowsonkb/k-diffusion `sampling.py:247-277`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ab2;
-
-/// One run of [`Ab2`].
-struct Ab2Stepper<T> {
-    before: Option<Before<T>>,
+pub struct AdamsBashforth {
+    /// Its name in messages.
+    name: &'static str,
+    /// What it remembers, in words.
+    kept: &'static str,
+    /// How many velocities are used: 2 to 4.
+    pub order: usize,
+    /// How the velocities before are found at the beginning.
+    pub start: Start,
 }
 
-/// The evaluation before this one.
-#[derive(Clone)]
-struct Before<T> {
-    sigma: f64,
-    velocity: T,
+/// How a multistep method begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With as many velocities as there are: Euler's step, then two values, and so on.
+    Rising,
+    /// With steps of the classical Runge-Kutta method, until there are enough velocities.
+    RungeKutta,
 }
 
-impl<T: Latent> Sampler<T> for Ab2 {
-    fn start(&self, _: &Schedule) -> Result<Box<dyn Stepper<T>>> {
-        Ok(Box::new(Ab2Stepper { before: None }))
+impl AdamsBashforth {
+    /// Two velocities, Euler's step first.
+    pub const AB2: Self = Self { name: "ab2", kept: "one sigma and one velocity", order: 2, start: Start::Rising };
+
+    /// Three velocities.
+    pub const fn ab3(start: Start) -> Self {
+        Self { name: "ab3", kept: "up to two sigmas and as many velocities", order: 3, start }
+    }
+
+    /// Four velocities.
+    pub const fn ab4(start: Start) -> Self {
+        Self { name: "ab4", kept: "up to three sigmas and as many velocities", order: 4, start }
     }
 }
 
-impl<T: Latent> Stepper<T> for Ab2Stepper<T> {
+/// One run of [`AdamsBashforth`].
+struct AdamsBashforthStepper<T> {
+    method: AdamsBashforth,
+    history: History<T>,
+}
+
+impl<T: Latent> Sampler<T> for AdamsBashforth {
+    fn start(&self, _: &Schedule) -> Result<Box<dyn Stepper<T>>> {
+        let history = History::new(self.name, self.kept, self.order - 1);
+        Ok(Box::new(AdamsBashforthStepper { method: *self, history }))
+    }
+
+    fn facts(&self) -> Facts {
+        let group = if self.order == 2 { Group::Start } else { Group::Sharper };
+        let evaluations = match self.start {
+            Start::Rising => Evaluations::each(1),
+            Start::RungeKutta => Evaluations { starting: self.order - 1, start: 4, ..Evaluations::each(1) },
+        };
+        let (bias, last) = (Bias::Shrinks, LastStep::Denoised);
+        Facts { group, order: 2.0, bias, evaluations, last, resolves: false, label: None }
+    }
+}
+
+impl<T: Latent> Stepper<T> for AdamsBashforthStepper<T> {
     fn step(&mut self, step: &Step<'_>, x: &T, env: &mut Env<'_, T>) -> Result<Stepped<T>> {
-        let Step { index, sigma, next, .. } = *step;
-        let h = next - sigma;
-        match &self.before {
-            None if index > 0 => return Err(Error::State(format!("step {index} of ab2 has no step before it"))),
-            Some(before) if before.sigma <= sigma => {
-                return Err(Error::State(format!("ab2 is at sigma {sigma} and was at {} before", before.sigma)));
-            }
-            _ => {}
-        }
+        let Step { sigma, next, .. } = *step;
+        self.history.follows(step)?;
         let v = env.velocity(x, sigma)?;
         let denoised = T::lincomb(&[(1.0, x), (-sigma, &v)])?;
-        let x = match &self.before {
+        let before = self.history.entries();
+        let x = match self.method.start {
             _ if next == 0.0 => denoised.clone(),
-            None => T::lincomb(&[(1.0, x), (h, &v)])?,
-            Some(before) => {
-                let r = h / (2.0 * (sigma - before.sigma));
-                T::lincomb(&[(1.0, x), (h * (1.0 + r), &v), (-h * r, &before.velocity)])?
+            Start::RungeKutta if before.len() + 1 < self.method.order => {
+                RungeKutta::Rk4.advance(step, x, v.clone(), env)?.unwrap_or_else(|| denoised.clone())
+            }
+            _ => {
+                let nodes: Vec<f64> = [sigma].into_iter().chain(before.iter().map(|(sigma, _)| *sigma)).collect();
+                // On two values the steps may grow as they like; on more, old ones would be weighed too much.
+                let nodes = if nodes.len() > 2 { newton::stretched(&nodes, next - sigma) } else { nodes };
+                let integrals = newton::integrate(0.0, next - sigma, nodes.len(), |tau, add| {
+                    let basis = newton::basis(&nodes, tau, Quadratic::Interpolating);
+                    basis.iter().enumerate().for_each(|(k, [n, _])| add(k, *n));
+                });
+                let velocities = [&v].into_iter().chain(before.iter().map(|(_, v)| v));
+                let terms = newton::weights(&nodes, &integrals).into_iter().zip(velocities);
+                T::lincomb(&[(1.0, x)].into_iter().chain(terms).collect::<Vec<_>>())?
             }
         };
-        self.before = Some(Before { sigma, velocity: v });
+        self.history.push(sigma, v);
         Ok(Stepped { x, denoised })
     }
 
     fn save(&self) -> State<T> {
-        match &self.before {
-            None => State::default(),
-            Some(Before { sigma, velocity }) => {
-                State { numbers: vec![*sigma], latents: vec![velocity.clone()], inner: Vec::new() }
-            }
-        }
+        self.history.save()
     }
 
     fn restore(&mut self, state: State<T>) -> Result<()> {
-        self.before = match (&state.numbers[..], &state.latents[..], &state.inner[..]) {
-            ([], [], []) => None,
-            ([sigma], [velocity], []) => Some(Before { sigma: *sigma, velocity: velocity.clone() }),
-            _ => return Err(Error::State("ab2 keeps one sigma and one velocity".into())),
-        };
-        Ok(())
+        self.history.restore(state)
     }
 }
 
-/// [`Ab2`] for the catalogue.
+const START: Parameter = Parameter {
+    key: "start",
+    meaning: "how it begins: with fewer velocities, or with Runge-Kutta steps of four evaluations",
+    kind: Kind::Word { default: "rising", options: &["rising", "rk4"] },
+};
+
+fn start(word: &str) -> Start {
+    match word {
+        "rk4" => Start::RungeKutta,
+        _ => Start::Rising,
+    }
+}
+
+/// [`AdamsBashforth::AB2`] for the catalogue.
 pub fn ab2<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "ab2",
@@ -88,5 +137,31 @@ pub fn ab2<T: Latent>() -> Entry<BuildSampler<T>> {
         citation: "Adams, Bashforth 1883; Hairer, Norsett, Wanner, Solving ODEs I, III.5",
         parameters: &[],
     };
-    Entry::sampler(about, |_| Ok(Ab2))
+    Entry::sampler(about, |_| Ok(AdamsBashforth::AB2))
+}
+
+/// [`AdamsBashforth::ab3`] for the catalogue.
+pub fn ab3<T: Latent>() -> Entry<BuildSampler<T>> {
+    let about = About {
+        name: "ab3",
+        aliases: &["lms3"],
+        meaning: "extrapolate from the two steps before; for 12 steps and more",
+        formula: "x' = x + int p dsigma, p the parabola through the last three v; x' = D at sigma' = 0",
+        citation: "Adams, Bashforth 1883; Hairer, Norsett, Wanner, Solving ODEs I, III.5",
+        parameters: &[START],
+    };
+    Entry::sampler(about, |values| Ok(AdamsBashforth::ab3(start(values.word("start")))))
+}
+
+/// [`AdamsBashforth::ab4`] for the catalogue.
+pub fn ab4<T: Latent>() -> Entry<BuildSampler<T>> {
+    let about = About {
+        name: "ab4",
+        aliases: &["lms", "lms4"],
+        meaning: "extrapolate from the three steps before; for 16 steps and more",
+        formula: "x' = x + int p dsigma, p the cubic through the last four v; x' = D at sigma' = 0",
+        citation: "Adams, Bashforth 1883; crowsonkb/k-diffusion sampling.py:247-277",
+        parameters: &[START],
+    };
+    Entry::sampler(about, |values| Ok(AdamsBashforth::ab4(start(values.word("start")))))
 }

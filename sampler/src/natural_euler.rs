@@ -1,6 +1,7 @@
 //! Natural Euler: straight steps in the coordinates of a curve (DDIM and its kin).
 
 use crate::catalog::{About, BuildSampler, Choice, Entry, Kind, Parameter};
+use crate::facts::{Bias, Evaluations, Facts, Group, LastStep};
 use crate::path::Path;
 use crate::{Env, Latent, Prediction, Result, Sampler, Schedule, Step, Stepped, Stepper};
 
@@ -30,6 +31,11 @@ pub struct NaturalEuler {
 impl<T: Latent> Sampler<T> for NaturalEuler {
     fn start(&self, _: &Schedule) -> Result<Box<dyn Stepper<T>>> {
         Ok(Box::new(*self))
+    }
+
+    fn facts(&self) -> Facts {
+        let (group, bias, last) = (Group::Start, Bias::Shrinks, LastStep::Denoised);
+        Facts { group, order: 1.0, bias, evaluations: Evaluations::each(1), last, resolves: false, label: None }
     }
 
     fn preferred_schedule(&self) -> Option<Choice> {

@@ -97,6 +97,9 @@ fn langevin_has_the_exact_mean_and_a_spread_that_converges_with_order_one() {
 fn every_sampler_of_the_catalogue_keeps_the_mean_and_converges_to_the_spread() {
     for about in Samplers::<Vec<f64>>::builtin().iter() {
         let sampler = build(about.name);
+        if sampler.facts().label.is_some() {
+            continue; // They say that they do not; `proof.rs` asserts by how much.
+        }
         let error = |steps| std_error(&*sampler, Schedule::uniform(steps).unwrap()).abs();
         let (coarse, fine) = (error(64), error(256));
         assert!(fine < 0.02 && fine < coarse / 3.0, "{}: {coarse} at 64 steps, {fine} at 256", about.name);

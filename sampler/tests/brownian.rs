@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use flowline_sampler::bench::Bench;
+use flowline_sampler::facts::{Bias, Evaluations, Facts, Group, LastStep};
 use flowline_sampler::fields::Mixture;
 use flowline_sampler::noise::brownian::{Brownian, DEPTH, fill_increment, path_at};
 use flowline_sampler::noise::normal_at;
@@ -153,6 +154,18 @@ enum Stochastic {
 impl Sampler<Vec<f64>> for Stochastic {
     fn start(&self, _: &Schedule) -> Result<Box<dyn Stepper<Vec<f64>>>> {
         Ok(Box::new(*self))
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            group: Group::Variety,
+            order: 1.0,
+            bias: Bias::Shrinks,
+            evaluations: Evaluations::each(1),
+            last: LastStep::Denoised,
+            resolves: false,
+            label: None,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Guidance: its identities, its formulas by hand, its cost, its memory.
 
 mod batches;
+mod catalogue;
 mod paths;
 mod rules;
 mod tilting;
