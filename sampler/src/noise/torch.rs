@@ -91,7 +91,7 @@ impl Generator {
         }
         out.iter_mut().for_each(|value| *value = self.uniform());
         out.chunks_exact_mut(BLOCK).for_each(box_muller);
-        if out.len() % BLOCK != 0 {
+        if !out.len().is_multiple_of(BLOCK) {
             let tail = out.len() - BLOCK;
             if let Some(tail) = out.get_mut(tail..) {
                 tail.iter_mut().for_each(|value| *value = self.uniform());
@@ -108,7 +108,7 @@ impl Generator {
             }
             return;
         }
-        let redrawn = if count % BLOCK == 0 { 0 } else { BLOCK };
+        let redrawn = if count.is_multiple_of(BLOCK) { 0 } else { BLOCK };
         for _ in 0..count + redrawn {
             self.word();
         }
