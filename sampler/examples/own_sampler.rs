@@ -5,10 +5,10 @@
 //! ```
 //! The same catalogue can be handed to the pipeline, and `--sampler two-stage:at=0.6` works everywhere.
 
-use flowline_sampler::bench::{Bench, moments};
+use flowline_sampler::bench::Bench;
 use flowline_sampler::catalog::{About, BuildSampler, Choice, Entry, Kind, Parameter, Samplers};
 use flowline_sampler::facts::{Bias, Evaluations, Facts, Group, LastStep};
-use flowline_sampler::fields::AffineGaussian;
+use flowline_sampler::proof::{Proof, prove};
 use flowline_sampler::{Env, Latent, Result, Sampler, Schedule, Step, Stepped, Stepper};
 
 /// The two-stage Runge-Kutta methods: a trial step to a fraction `at` of the interval, then the whole step with a
@@ -69,20 +69,15 @@ fn main() -> Result<()> {
     let mut samplers = Samplers::<Vec<f64>>::builtin();
     samplers.add(two_stage());
 
-    // Points that follow the flow should land where it ends; that is asked of deterministic samplers only. The spread
+    // Points that follow the flow should land where it ends; that is asked of samplers without noise only. The spread
     // of the results is exact for all of them.
     let bench = Bench::smooth()?;
-    let data = AffineGaussian { mean: 1.5, variance: 0.25 };
-    println!("{:10} {:>12} {:>6} {:>14} {:>6}", "sampler", "error at 28", "order", "spread at 28", "order");
+    println!("{:14} {:>6} {:>15} {:>16}  verdict", "sampler", "order", "spread at 32", "spread at 512");
     for about in samplers.iter() {
-        let sampler = samplers.build(&Choice::new(about.name))?;
-        let spread = |steps| -> Result<f64> {
-            Ok(moments(&*sampler, Schedule::uniform(steps)?, data)?.std / data.variance.sqrt() - 1.0)
-        };
-        let order = bench.order(&*sampler, Schedule::uniform)?;
-        let error = bench.error(&*sampler, Schedule::uniform(28)?)?;
-        let spread_order = (spread(128)? / spread(256)?).abs().log2();
-        println!("{:10} {error:12.1e} {order:6.2} {:13.2}% {spread_order:6.2}", about.name, 100.0 * spread(28)?);
+        let Proof { walks: [few, many], order, verdict, .. } =
+            prove(&*samplers.build(&Choice::new(about.name))?, &bench)?;
+        let [few, many] = [few, many].map(|walk| 100.0 * walk.spread);
+        println!("{:14} {order:6.2} {few:14.3}% {many:15.5}%  {verdict}", about.name);
     }
     Ok(())
 }

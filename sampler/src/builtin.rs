@@ -4,12 +4,12 @@ use crate::catalog::{About, BuildSchedule, Decorator, Entry, Kind, Parameter, Pl
 use crate::natural_euler::PATH;
 use crate::schedule::{curve, density, flux_mu, flux2_mu, mu_on_line, ramp};
 use crate::{
-    Latent, Result, Schedule, churn, corrector, dpm_solver, euler_cfg, euler_maruyama, exponential,
+    Latent, Measure, Result, Schedule, adaptive, churn, corrector, dpm_solver, euler_cfg, euler_maruyama, exponential,
     exponential_two_stage, linear_multistep, natural_euler, predictor_corrector, runge_kutta, stochastic_multistep,
 };
 
-impl<T: Latent> Samplers<T> {
-    /// The samplers of this crate.
+impl<T: Measure> Samplers<T> {
+    /// The samplers of this crate. One of them, `adaptive`, asks for norms; the others live on [`Latent`].
     pub fn builtin() -> Self {
         let entries = vec![
             exponential::euler(),
@@ -38,6 +38,7 @@ impl<T: Latent> Samplers<T> {
             churn::churn(),
             euler_maruyama::euler_maruyama(),
             runge_kutta::rk4(),
+            adaptive::adaptive(),
             euler_cfg::euler_cfg(),
             exponential::lcm(),
             exponential::noise_refresh(),

@@ -71,11 +71,11 @@ impl<T: Latent> Sampler<T> for Corrected<T> {
 
     fn facts(&self) -> Facts {
         let inner = self.sampler.facts();
-        let Evaluations { starting, start, step, last } = inner.evaluations;
+        let Evaluations { start, step, .. } = inner.evaluations;
         let more = u64::from(self.corrector.count);
         Facts {
             order: 0.0,
-            evaluations: Evaluations { starting, start: start + more, step: step + more, last },
+            evaluations: Evaluations { start: start + more, step: step + more, ..inner.evaluations },
             label: inner.label.or(Some("the corrector's own bias does not vanish with more steps")),
             ..inner
         }

@@ -32,7 +32,9 @@ pub fn dpmpp2m<T: Latent>() -> Entry<BuildSampler<T>> {
     };
     Entry::sampler(about, |values| {
         let method = ExponentialMultistep::new("dpmpp2m", Variable::LogSigma, 2);
-        Ok(ExponentialMultistep { two: TwoValues::Middle, capped: capped(values), declared: 1.8, ..method })
+        let (capped, two) = (capped(values), TwoValues::Middle);
+        let bias = if capped { Bias::Shrinks } else { Bias::Widens };
+        Ok(ExponentialMultistep { two, capped, declared: 1.8, bias, ..method })
     })
 }
 

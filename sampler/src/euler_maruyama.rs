@@ -43,10 +43,10 @@ impl<T: Latent> Stepper<T> for EulerMaruyama {
         }
         let h = sigma - next;
         let pull = self.scale * libm::pow(sigma, self.decay) * h; // g^2 h / 2s
-        let drift = [(1.0 - pull, x), (-h - pull * (1.0 - sigma), &v)];
-        let x = match pull > 0.0 {
-            true => T::lincomb(&[drift[0], drift[1], (libm::sqrt(2.0 * sigma * pull), &env.normal(x)?)])?,
-            false => T::lincomb(&drift)?,
+        let (keep, along, fresh) = (1.0 - pull, -h - pull * (1.0 - sigma), libm::sqrt(2.0 * sigma * pull));
+        let x = match fresh > 0.0 {
+            true => T::lincomb(&[(keep, x), (along, &v), (fresh, &env.normal(x)?)])?,
+            false => T::lincomb(&[(keep, x), (along, &v)])?,
         };
         Ok(Stepped { x, denoised })
     }

@@ -52,13 +52,23 @@ impl Variable {
         }
     }
 
-    /// `du / d ln(sigma)`.
-    fn rate(self, sigma: f64) -> f64 {
+    /// The logarithm in which integrals over this variable are smooth: of `l` where `u` is infinite at pure noise, of
+    /// `sigma` elsewhere.
+    fn log(self, sigma: f64) -> f64 {
         match self {
-            Self::Sigma => sigma,
-            Self::LogSigma => -1.0,
-            Self::LogSnr => -1.0 / (1.0 - sigma),
-            Self::Ratio => sigma / ((1.0 - sigma) * (1.0 - sigma)),
+            Self::Sigma | Self::LogSigma => libm::log(sigma),
+            Self::LogSnr | Self::Ratio => libm::log(ratio(sigma)),
+        }
+    }
+
+    /// From [`Variable::log`] back to sigma, and `du / dlog`.
+    fn sigma_and_rate(self, log: f64) -> [f64; 2] {
+        let e = libm::exp(log);
+        match self {
+            Self::Sigma => [e, e],
+            Self::LogSigma => [e, -1.0],
+            Self::LogSnr => [e / (1.0 + e), -1.0],
+            Self::Ratio => [e / (1.0 + e), e],
         }
     }
 
@@ -143,13 +153,13 @@ impl Rule {
         weights
     }
 
-    /// `int n_k'(tau) c(q -> s') dtau`, in `ln q`.
+    /// `int n_k'(tau) c(q -> s') dtau`.
     fn integrals(&self, nodes: &[f64], sigma: f64, next: f64) -> Vec<f64> {
-        let start = nodes.first().copied().unwrap_or_default();
-        newton::integrate(libm::log(sigma), libm::log(next), nodes.len(), |log, add| {
-            let q = libm::exp(log);
-            let density = self.diffusion.data_weight(q, next) * self.variable.rate(q);
-            let basis = newton::basis(nodes, self.variable.at(q) - start, self.quadratic);
+        let (u, start) = (self.variable, nodes.first().copied().unwrap_or_default());
+        newton::integrate(u.log(sigma), u.log(next), nodes.len(), |log, add| {
+            let [q, rate] = u.sigma_and_rate(log);
+            let density = self.diffusion.data_weight(q, next) * rate;
+            let basis = newton::basis(nodes, u.at(q) - start, self.quadratic);
             basis.iter().enumerate().for_each(|(k, [_, slope])| add(k, slope * density));
         })
     }

@@ -69,24 +69,26 @@ pub struct Evaluations {
     pub step: u64,
     /// The cost of the last step.
     pub last: u64,
+    /// How many more a sampler may make that decides on its way.
+    pub most: Option<u64>,
 }
 
 impl Evaluations {
     /// Every step costs `step`, the last one too.
     pub const fn each(step: u64) -> Self {
-        Self { starting: 0, start: step, step, last: step }
+        Self { starting: 0, start: step, step, last: step, most: None }
     }
 
     /// Every step costs `step` but the last, which costs one.
     pub const fn but_last(step: u64) -> Self {
-        Self { starting: 0, start: step, step, last: 1 }
+        Self { starting: 0, start: step, step, last: 1, most: None }
     }
 
-    /// Of `steps` steps in all.
+    /// Of `steps` steps in all; an upper bound where there is [`Evaluations::most`].
     pub fn total(self, steps: usize) -> u64 {
         let before = steps.saturating_sub(1);
         let starting = self.starting.min(before);
-        starting as u64 * self.start + (before - starting) as u64 * self.step + self.last
+        starting as u64 * self.start + (before - starting) as u64 * self.step + self.last + self.most.unwrap_or(0)
     }
 }
 

@@ -20,9 +20,11 @@
 
 mod error;
 
+pub mod adaptive;
 pub mod bench;
 mod builtin;
 pub mod catalog;
+mod choice;
 pub mod churn;
 pub mod corrector;
 pub mod diffusion;
@@ -43,6 +45,7 @@ mod newton;
 pub mod noise;
 pub mod path;
 pub mod predictor_corrector;
+pub mod proof;
 pub mod runge_kutta;
 pub mod schedule;
 pub mod stochastic_multistep;
@@ -70,7 +73,8 @@ pub trait Latent: Clone + Send + 'static {
     fn lincomb(terms: &[(f64, &Self)]) -> Result<Self>;
 }
 
-/// What metrics and some kinds of guidance ask of a state, per item of the batch. Samplers must not.
+/// What metrics, some kinds of guidance and the adaptive sampler ask of a state, per item of the batch. Other samplers
+/// must not.
 pub trait Measure: Latent {
     /// `<a_i, b_i>` for every item `i` of the batch.
     ///

@@ -5,6 +5,7 @@ use crate::catalog::{About, BuildSampler, Entry, Kind, Parameter};
 use crate::diffusion::Diffusion;
 use crate::dpm_solver::{REFERENCE, capped};
 use crate::exponential_multistep::{Ending, ExponentialMultistep, TwoValues, Variable};
+use crate::facts::Bias;
 
 /// UniPC with its second `B(h)`.
 pub fn unipc<T: Latent>() -> Entry<BuildSampler<T>> {
@@ -28,7 +29,9 @@ pub fn unipc<T: Latent>() -> Entry<BuildSampler<T>> {
         let order = if values.word("order") == "3" { 3 } else { 2 };
         let method = ExponentialMultistep::new("unipc", Variable::LogSnr, order);
         let (two, ending) = (TwoValues::Middle, Ending::Lowered);
-        Ok(ExponentialMultistep { two, ending, corrector: true, capped: capped(values), ..method })
+        let capped = capped(values);
+        let bias = if order == 2 && !capped { Bias::Widens } else { Bias::Shrinks };
+        Ok(ExponentialMultistep { two, ending, corrector: true, capped, bias, ..method })
     })
 }
 

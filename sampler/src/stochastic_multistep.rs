@@ -44,7 +44,7 @@ pub fn er_sde<T: Latent>() -> Entry<BuildSampler<T>> {
     Entry::sampler(about, |values| {
         let (order, declared) = match values.word("order") {
             "1" => (1, 1.0),
-            "2" => (2, 2.0),
+            "2" => (2, 1.5),
             _ => (3, 2.0),
         };
         let method = ExponentialMultistep::new("er-sde", Variable::Ratio, order);

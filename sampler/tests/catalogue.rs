@@ -153,6 +153,66 @@ fn a_completed_choice_spells_everything_out_and_reads_back_as_itself() {
 }
 
 #[test]
+fn the_names_of_other_programs_resolve_to_the_form_that_is_right_for_flow_models() {
+    for (theirs, ours) in [
+        ("Euler a", "ancestral"),
+        ("euler_ancestral", "ancestral"),
+        ("DPM++ 2M", "dpmpp2m"),
+        ("dpmpp_2m", "dpmpp2m"),
+        ("DPM++ 3M", "dpmpp3m"),
+        ("DPM++ 2M SDE", "dpmpp2m-sde"),
+        ("dpmpp_2m_sde", "dpmpp2m-sde"),
+        ("DPM++ SDE", "dpmpp-sde"),
+        ("dpmpp_sde", "dpmpp-sde"),
+        ("DPM2", "dpm2"),
+        ("dpm_2", "dpm2"),
+        ("LMS", "ab4"),
+        ("res_multistep", "res"),
+        ("uni_pc", "unipc"),
+        ("uni_pc_bh2", "unipc"),
+        ("UniPC", "unipc"),
+        ("er_sde", "er-sde"),
+        ("sa_solver", "sa"),
+        ("seeds_2", "seeds2"),
+        ("euler_cfg_pp", "euler-cfg-pp"),
+        ("Euler CFG++", "euler-cfg-pp"),
+        ("DDPM", "ddpm"),
+        ("LCM", "lcm"),
+    ] {
+        let choice: Choice = theirs.parse().unwrap();
+        assert_eq!(samplers().complete(&choice).unwrap().name, ours, "{theirs}");
+    }
+}
+
+#[test]
+fn what_is_put_around_a_sampler_is_written_with_a_plus() {
+    let completed = |written: &str| samplers().complete(&written.parse().unwrap()).map(|choice| choice.to_string());
+    let spelled = "heun+corrector:k=2,snr=0.1,kind=ou";
+    assert_eq!(completed("Heun + Corrector: k=2").unwrap(), spelled);
+    assert_eq!(completed(spelled).unwrap(), spelled);
+    assert_eq!(
+        completed("DPM++ 2M:reference=true+corrector:kind=ula+corrector").unwrap(),
+        "dpmpp2m:reference=true+corrector:k=1,snr=0.1,kind=ula+corrector:k=1,snr=0.1,kind=ou"
+    );
+    // A plus inside a number is the number's.
+    assert_eq!(completed("langevin:scale=+5e+0,decay=1").unwrap(), "langevin:scale=5,decay=1");
+    for (written, message, hint) in [
+        ("euler+heun", "heun: a sampler takes no '+heun'", "what can be put around it is corrector"),
+        ("euler+corrector:k=0", "corrector: 'k=0' is not allowed", "k: 1 to 6, default 1"),
+        ("euler+corrector:k=1.5", "corrector: 'k=1.5' is not a whole number", "k is 1 to 6"),
+        ("euler+corrector:q=1", "corrector: there is no parameter 'q'", "it takes k, snr, kind"),
+    ] {
+        let error = samplers().build(&written.parse().unwrap()).err().unwrap();
+        assert_eq!((error.to_string(), error.hint()), (message.to_owned(), hint.to_owned()), "{written}");
+    }
+    let choice: Choice = "uniform+corrector".parse().unwrap();
+    let error = Schedules::builtin().build(&choice, PLAN).err().unwrap();
+    assert_eq!(error.to_string(), "corrector: a schedule takes no '+corrector'");
+    assert_eq!(Schedules::builtin().complete(&choice).unwrap_err().hint(), "nothing can be put around a schedule");
+    assert!("euler+".parse::<Choice>().is_ok_and(|choice| samplers().build(&choice).is_err()));
+}
+
+#[test]
 fn a_number_keeps_its_bits_through_a_record() {
     for scale in [0.1_f64 + 0.2, 1.0 / 3.0, 5e-324, 9.999_999_999_999_998] {
         let completed = samplers().complete(&Choice::new("langevin").with("scale", scale)).unwrap();
