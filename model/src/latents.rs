@@ -69,6 +69,20 @@ impl Latents {
         Ok(Self(Tensor::from_vec(values, first.0.dims(), first.0.device())?))
     }
 
+    /// Every item of the batch times its factor, in f64, rounded once.
+    fn scale_items(&self, factors: &[f64]) -> Result<Self> {
+        if factors.len() != self.0.dim(0)? {
+            let what = format!("{} factors for latents of shape {:?}", factors.len(), self.0.dims());
+            return Err(Error::invalid(what, "report this bug"));
+        }
+        let mut values = self.values()?;
+        let item = (values.len() / factors.len().max(1)).max(1);
+        for (item, factor) in values.chunks_mut(item).zip(factors) {
+            item.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
+        }
+        Ok(Self(Tensor::from_vec(values, self.0.dims(), self.0.device())?))
+    }
+
     /// `reduce` over the elements of every item of the batch.
     fn per_item(&self, other: &Self, reduce: impl Fn(&[f32], &[f32]) -> f64) -> Result<Vec<f64>> {
         let (a, b) = (self.values()?, other.values()?);
@@ -92,6 +106,14 @@ impl Measure for Latents {
     fn mean(&self) -> flowline_sampler::Result<Vec<f64>> {
         let mean = |a: &[f32], _: &[f32]| a.iter().map(|a| f64::from(*a)).sum::<f64>() / a.len() as f64;
         self.per_item(self, mean).map_err(foreign)
+    }
+
+    fn elements(&self) -> usize {
+        self.0.dims().iter().skip(1).product()
+    }
+
+    fn scaled(&self, factors: &[f64]) -> flowline_sampler::Result<Self> {
+        self.scale_items(factors).map_err(foreign)
     }
 }
 

@@ -1,10 +1,10 @@
 //! The built-in samplers and schedules, in display order: what [`crate::catalog`] lists.
 
-use crate::catalog::{About, BuildSchedule, Decorator, Entry, Kind, Parameter, Samplers, Schedules};
+use crate::catalog::{About, BuildSchedule, Decorator, Entry, Kind, Parameter, Plan, Samplers, Schedules, Values};
 use crate::natural_euler::PATH;
-use crate::schedule::flux_mu;
+use crate::schedule::{curve, density, flux_mu, flux2_mu, mu_on_line, ramp};
 use crate::{
-    Latent, Measure, Schedule, adaptive, churn, corrector, dpm_solver, euler_cfg, euler_maruyama, exponential,
+    Latent, Measure, Result, Schedule, adaptive, churn, corrector, dpm_solver, euler_cfg, euler_maruyama, exponential,
     exponential_two_stage, linear_multistep, natural_euler, predictor_corrector, runge_kutta, stochastic_multistep,
 };
 
@@ -82,24 +82,77 @@ fn schedules() -> Vec<Entry<BuildSchedule>> {
         citation: "Esser et al. 2024, arXiv 2403.03206, eq. 23",
         parameters: &[SHIFT],
     };
+    const fn mu(key: &'static str, meaning: &'static str, default: f64) -> Parameter {
+        Parameter { key, meaning, kind: Kind::Number { default, min: -5.0, max: 5.0 } }
+    }
+    const fn terminal(default: f64) -> Parameter {
+        let kind = Kind::Number { default, min: 0.001, max: 0.99 };
+        Parameter { key: "terminal", meaning: "the last sigma before 0", kind }
+    }
     let flux = About {
         name: "flux",
         aliases: &["flux-dynamic"],
         meaning: "a shift that grows with the picture, what FLUX.1 dev was trained for",
         formula: "sigma = s u/(1 + (s - 1) u), s = e^mu, mu linear in the image tokens",
         citation: "black-forest-labs/flux sampling.py:277-305",
+        parameters: const {
+            &[mu("base_shift", "mu at 256 image tokens", 0.5), mu("max_shift", "mu at 4096 image tokens", 1.15)]
+        },
+    };
+    let linear_shift = About {
+        name: "linear-shift",
+        aliases: &["flux-linear"],
+        meaning: "a shift that grows in proportion to the picture, milder than flux",
+        formula: "sigma = mu/(mu + 1/u - 1), mu linear in the image tokens",
+        citation: "diffusers scheduling_flow_match_euler_discrete.py:649, time_shift_type linear",
         parameters: &[
             Parameter {
                 key: "base_shift",
-                meaning: "mu at 256 image tokens",
-                kind: Kind::Number { default: 0.5, min: -5.0, max: 5.0 },
+                meaning: "the shift at 256 image tokens",
+                kind: Kind::Number { default: 0.5, min: 0.01, max: 100.0 },
             },
             Parameter {
                 key: "max_shift",
-                meaning: "mu at 4096 image tokens",
-                kind: Kind::Number { default: 1.15, min: -5.0, max: 5.0 },
+                meaning: "the shift at 4096 image tokens",
+                kind: Kind::Number { default: 1.15, min: 0.01, max: 100.0 },
             },
         ],
+    };
+    let flux2 = About {
+        name: "flux2",
+        aliases: &["flux2-dynamic"],
+        meaning: "a shift fitted to picture size and number of steps, what FLUX.2 was trained for",
+        formula: "sigma = s u/(1 + (s - 1) u), s = e^mu, mu between lines for 10 and 200 steps",
+        citation: "black-forest-labs/flux2 sampling.py; diffusers pipeline_flux2.py:159-174",
+        parameters: &[],
+    };
+    let qwen = About {
+        name: "qwen-image",
+        aliases: &["qwen"],
+        meaning: "the flux shift, gentler and stretched to end close to the picture, for Qwen-Image",
+        formula: "flux with mu over 256 to 8192 tokens, then 1 - (1 - sigma) (1 - terminal)/(1 - sigma_last)",
+        citation: "Qwen/Qwen-Image scheduler_config.json; diffusers scheduling_flow_match_euler_discrete.py:262-281",
+        parameters: const {
+            &[
+                mu("base_shift", "mu at 256 image tokens", 0.5),
+                mu("max_shift", "mu at 8192 image tokens", 0.9),
+                terminal(0.02),
+            ]
+        },
+    };
+    let ltx = About {
+        name: "ltx",
+        aliases: &["ltxv"],
+        meaning: "a strong shift, stretched to a long last step, for LTX models",
+        formula: "flux with mu over 1024 to 4096 tokens, then 1 - (1 - sigma) (1 - terminal)/(1 - sigma_last)",
+        citation: "Lightricks/LTX-Video scheduler_config.json; diffusers scheduling_flow_match_euler_discrete.py:262-281",
+        parameters: const {
+            &[
+                mu("base_shift", "mu at 1024 image tokens", 0.95),
+                mu("max_shift", "mu at 4096 image tokens", 2.05),
+                terminal(0.1),
+            ]
+        },
     };
     let sd3 = About {
         name: "sd3",
@@ -124,7 +177,31 @@ fn schedules() -> Vec<Entry<BuildSchedule>> {
             let mu = flux_mu(plan.image_tokens, values.number("base_shift"), values.number("max_shift"));
             Schedule::flux(plan.steps, mu)
         }),
+        Entry::schedule(linear_shift, |values, plan| {
+            let ends = [values.number("base_shift"), values.number("max_shift")];
+            Schedule::uniform(plan.steps)?.shifted(flux_mu(plan.image_tokens, ends[0], ends[1]))
+        }),
+        Entry::schedule(flux2, |_, plan| Schedule::flux(plan.steps, flux2_mu(plan.image_tokens, plan.steps))),
         Entry::schedule(sd3, |values, plan| Schedule::sd3(plan.steps, values.number("shift"))),
+        curve::sgm_uniform(),
+        Entry::schedule(qwen, |values, plan| terminated(values, plan, [256.0, 8192.0])),
+        Entry::schedule(ltx, |values, plan| terminated(values, plan, [1024.0, 4096.0])),
+        density::beta(),
+        density::logit_normal(),
+        ramp::karras(),
+        ramp::exponential(),
+        ramp::polyexponential(),
+        ramp::kl_optimal(),
+        curve::cosine(),
+        curve::smoothstep(),
+        curve::linear_quadratic(),
+        curve::bong_tangent(),
         Entry::schedule(path, |values, plan| Schedule::path(plan.steps, values.word("path").parse()?)),
     ]
+}
+
+/// FLUX's schedule with `mu` on a line between two sizes, stretched to a terminal sigma.
+fn terminated(values: &Values, plan: Plan, tokens: [f64; 2]) -> Result<Schedule> {
+    let mu = mu_on_line(plan.image_tokens, tokens, [values.number("base_shift"), values.number("max_shift")]);
+    Schedule::flux(plan.steps, mu)?.stretched(values.number("terminal"))
 }

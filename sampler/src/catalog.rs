@@ -88,7 +88,7 @@ pub struct Plan {
 pub struct Entry<B: ?Sized> {
     /// Its description.
     pub about: About,
-    build: Arc<B>,
+    pub(crate) build: Arc<B>,
 }
 
 /// Builds a sampler from its values.
@@ -116,7 +116,7 @@ pub struct Catalog<B: ?Sized> {
     /// `sampler` or `schedule`, for messages.
     kind: &'static str,
     entries: Vec<Entry<B>>,
-    decorators: Vec<About>,
+    pub(crate) decorators: Vec<About>,
 }
 
 impl<B: ?Sized> Clone for Entry<B> {
@@ -256,7 +256,7 @@ impl<B: ?Sized> Catalog<B> {
         Ok(Choice { and, ..self.about(&choice.name)?.complete(choice)? })
     }
 
-    fn decorator(&self, choice: &Choice) -> Result<&About> {
+    pub(crate) fn decorator(&self, choice: &Choice) -> Result<&About> {
         let wanted = canonical(&choice.name);
         let mut names = self.decorators.iter();
         names
@@ -276,7 +276,7 @@ impl<B: ?Sized> Catalog<B> {
         }
     }
 
-    fn find(&self, name: &str) -> Result<&Entry<B>> {
+    pub(crate) fn find(&self, name: &str) -> Result<&Entry<B>> {
         let wanted = canonical(name);
         let names = |about: &About| std::iter::once(about.name).chain(about.aliases.iter().copied());
         // A name comes before an alias: an added entry may take a name that was only an alias so far.

@@ -36,6 +36,17 @@ impl Measure for Vec<f64> {
     fn mean(&self) -> Result<Vec<f64>> {
         Ok(vec![self.iter().sum::<f64>() / self.len() as f64])
     }
+
+    fn elements(&self) -> usize {
+        self.len()
+    }
+
+    fn scaled(&self, factors: &[f64]) -> Result<Self> {
+        match factors {
+            [factor] => Self::lincomb(&[(*factor, self)]),
+            _ => Err(refuse("a vector is one item and takes one factor")),
+        }
+    }
 }
 
 fn same_length(a: &[f64], b: &[f64]) -> Result<()> {

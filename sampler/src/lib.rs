@@ -58,6 +58,7 @@ use facts::Facts;
 pub use driver::{Report, Saved, Trajectory, integrate};
 pub use error::{BoxError, Error, Result};
 pub use newton::Quadratic;
+pub use noise::brownian::Span;
 pub use noise::{Keyed, NoiseKey, Stream};
 pub use schedule::Schedule;
 
@@ -86,6 +87,15 @@ pub trait Measure: Latent {
     /// # Errors
     /// As [`Latent::lincomb`].
     fn mean(&self) -> Result<Vec<f64>>;
+
+    /// How many elements an item of the batch has.
+    fn elements(&self) -> usize;
+
+    /// Every item of the batch times a factor of its own, `c_i x_i`.
+    ///
+    /// # Errors
+    /// As [`Latent::lincomb`]; also if there are not as many factors as items.
+    fn scaled(&self, factors: &[f64]) -> Result<Self>;
 }
 
 /// A velocity field `v(x, sigma) = dx/dsigma = E[noise - data | x]`. Guidance wraps fields into a field.
@@ -203,6 +213,17 @@ pub trait Noise<T> {
     /// # Errors
     /// As [`Latent::lincomb`].
     fn normal(&mut self, like: &T, key: NoiseKey) -> Result<T>;
+
+    /// Standard normal values that stand for the noise of the path between two sigmas: `(W(from) - W(to)) / sqrt(from -
+    /// to)` of a source that has a Brownian path ([`noise::brownian`]), so that runs with other numbers of steps see
+    /// the same path. A source without one gives [`Noise::normal`] under `key`.
+    ///
+    /// # Errors
+    /// As [`Noise::normal`]; a source with a path refuses what is no interval of sigma.
+    fn increment(&mut self, like: &T, key: NoiseKey, span: Span) -> Result<T> {
+        let _ = span;
+        self.normal(like, key)
+    }
 }
 
 /// A sampler's configuration: immutable, shared freely.
@@ -367,9 +388,25 @@ impl<'a, T: Latent> Env<'a, T> {
     /// # Errors
     /// Those of the noise source.
     pub fn normal(&mut self, like: &T) -> Result<T> {
+        let key = self.next_key();
+        self.noise.normal(like, key)
+    }
+
+    /// The standardised noise of the path from `sigma` down to `next`, for samplers that follow one: noise that is
+    /// added once over an interval, every part of which is asked for once. Everything else is [`Env::normal`], and
+    /// from a source without a path this is the same as that.
+    ///
+    /// # Errors
+    /// Those of the noise source.
+    pub fn increment(&mut self, like: &T, sigma: f64, next: f64) -> Result<T> {
+        let key = self.next_key();
+        self.noise.increment(like, key, Span { from: sigma, to: next })
+    }
+
+    fn next_key(&mut self) -> NoiseKey {
         let key = NoiseKey { stream: Stream::SAMPLER, step: self.step, draw: self.draws };
         self.draws += 1;
-        self.noise.normal(like, key)
+        key
     }
 
     /// Runs of the model since this environment was made.

@@ -21,6 +21,13 @@
 //! rounded to f32. So the first `n` elements do not depend on how many follow, every step and draw has noise of its
 //! own, and a run that is interrupted, batched or moved to another device sees the same numbers. A key serves 2^34
 //! elements (64 GiB of f32); beyond, they repeat. The largest magnitude is `sqrt(66 ln 2) = 6.76`.
+//!
+//! Two more kinds of noise are made for a purpose: [`torch`] has the numbers of another program, and [`brownian`] is a
+//! path that is the same however many steps are taken along it.
+
+pub mod brownian;
+mod cephes;
+pub mod torch;
 
 use std::f64::consts::TAU;
 
@@ -37,6 +44,8 @@ impl Stream {
     pub const SAMPLER: Self = Self(1);
     /// The posterior of an encoded picture.
     pub const VAE: Self = Self(2);
+    /// The nodes of the Brownian path, see [`brownian`].
+    pub const BROWNIAN: Self = Self(3);
 }
 
 /// Which noise: together with the seed it decides every number.

@@ -1,6 +1,11 @@
 //! Schedules: which sigmas a run visits. All arithmetic is f64; a [`Schedule`] is validated once, when it is made.
 //!
-//! The grids below start from `u_i = 1 - i/N`, `i = 0..=N`.
+//! The grids start from `u_i = 1 - i/N`, `i = 0..=N`. Neighbouring sigmas that coincide are refused, never dropped: a
+//! schedule has the number of steps that was asked for.
+
+pub mod curve;
+pub mod density;
+pub mod ramp;
 
 use std::ops::RangeInclusive;
 
@@ -13,6 +18,13 @@ pub const STEPS: RangeInclusive<usize> = 1..=10_000;
 /// Sequence lengths between which FLUX interpolates its shift: 256x256 and 1024x1024 pixels at 16 pixels a token
 /// (black-forest-labs/flux `sampling.py:281-305`).
 const FLUX_TOKENS: [f64; 2] = [256.0, 4096.0];
+
+/// The lines of FLUX.2's empirical `mu`, `[slope, offset]` over the image tokens: for 10 steps and for 200
+/// (black-forest-labs/flux2 `sampling.py`, `compute_empirical_mu`; diffusers `pipeline_flux2.py:159-174`).
+const FLUX2_LINES: [[f64; 2]; 2] = [[8.738_095_24e-5, 1.898_333_33], [1.692_7e-4, 0.456_666_66]];
+
+/// The image tokens beyond which FLUX.2 uses its line for 200 steps whatever the number of steps.
+const FLUX2_MANY_TOKENS: usize = 4300;
 
 /// The smallest sigma of SD3's training table, 1 of 1000 (Stability-AI/sd3.5 `sd3_infer.py:295-303`).
 const SD3_SIGMA_MIN: f64 = 1.0 / 1000.0;
@@ -93,6 +105,24 @@ impl Schedule {
         Self::uniform(steps)?.shifted(libm::exp(mu))
     }
 
+    /// The same schedule stretched around 1 so that its last sigma above 0 is `terminal`:
+    ///
+    /// `sigma' = 1 - (1 - sigma) (1 - terminal) / (1 - sigma_last)`
+    ///
+    /// (diffusers `scheduling_flow_match_euler_discrete.py:262-281`). A schedule whose only sigma above 0 is 1 has
+    /// nothing to stretch and stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Schedule`] unless `terminal` lies strictly between 0 and 1, or if neighbouring sigmas would coincide.
+    pub fn stretched(&self, terminal: f64) -> Result<Self> {
+        let terminal = inside("a terminal sigma", terminal)?;
+        let last = self.0.iter().rev().copied().find(|sigma| *sigma > 0.0);
+        let Some(last) = last.filter(|last| *last < 1.0) else { return Ok(self.clone()) };
+        let scale = (1.0 - terminal) / (1.0 - last);
+        let stretch = |sigma: f64| if sigma > 0.0 { 1.0 - (1.0 - sigma) * scale } else { 0.0 };
+        Self::new(self.0.iter().copied().map(stretch).collect())
+    }
+
     /// SD3's schedule, shifted twice: `N` equal steps from 1 down to `shift(1/1000)`, shifted again, then 0. The
     /// reference does this (Stability-AI/sd3.5 `sd3_infer.py:295-303`), and so does diffusers
     /// (`scheduling_flow_match_euler_discrete.py`, issue 13243); the late small sigma it gives makes cleaner pictures
@@ -139,8 +169,24 @@ impl Schedule {
 /// FLUX's `mu` for a picture of `image_tokens` tokens: the line through `(256, base_shift)` and `(4096, max_shift)`
 /// (black-forest-labs/flux `sampling.py:281-305`).
 pub fn flux_mu(image_tokens: usize, base_shift: f64, max_shift: f64) -> f64 {
-    let [few, many] = FLUX_TOKENS;
-    base_shift + (max_shift - base_shift) * (image_tokens as f64 - few) / (many - few)
+    mu_on_line(image_tokens, FLUX_TOKENS, [base_shift, max_shift])
+}
+
+/// The line through `(tokens[0], mu[0])` and `(tokens[1], mu[1])` at `image_tokens`: how FLUX, Qwen-Image and LTX
+/// choose their shift `e^mu` (diffusers `calculate_shift`).
+pub fn mu_on_line(image_tokens: usize, [few, many]: [f64; 2], [base, max]: [f64; 2]) -> f64 {
+    base + (max - base) * (image_tokens as f64 - few) / (many - few)
+}
+
+/// FLUX.2's `mu`, fitted to the number of steps as well: between the lines for 10 and 200 steps, and on the latter
+/// above 4300 image tokens (diffusers `pipeline_flux2.py:159-174`). The reference extrapolates beyond 200 steps until
+/// nothing is left of the schedule; here 200 is the end of the fit.
+pub fn flux2_mu(image_tokens: usize, steps: usize) -> f64 {
+    let [mu_10, mu_200] = FLUX2_LINES.map(|[slope, offset]| slope * image_tokens as f64 + offset);
+    match image_tokens > FLUX2_MANY_TOKENS {
+        true => mu_200,
+        false => mu_200 + (mu_10 - mu_200) * (200 - steps.min(200)) as f64 / 190.0,
+    }
 }
 
 /// `u_0 = 1, .., u_N = 0`, both exact.
@@ -156,9 +202,22 @@ fn grid(steps: usize) -> Result<impl Iterator<Item = f64>> {
 }
 
 fn positive(shift: f64) -> Result<f64> {
-    match shift.is_finite() && shift > 0.0 {
-        true => Ok(shift),
-        false => Err(Error::Schedule(format!("a shift is a positive number, not {shift}"))),
+    above_zero("a shift", shift)
+}
+
+/// `value` if it lies strictly between 0 and 1.
+fn inside(what: &str, value: f64) -> Result<f64> {
+    match value > 0.0 && value < 1.0 {
+        true => Ok(value),
+        false => Err(Error::Schedule(format!("{what} lies strictly between 0 and 1, {value} does not"))),
+    }
+}
+
+/// `value` if it is a positive number.
+fn above_zero(what: &str, value: f64) -> Result<f64> {
+    match value.is_finite() && value > 0.0 {
+        true => Ok(value),
+        false => Err(Error::Schedule(format!("{what} is a positive number, not {value}"))),
     }
 }
 
