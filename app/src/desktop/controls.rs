@@ -62,10 +62,14 @@ fn wide(ui: &mut Ui, field: egui::DragValue<'_>, width: f32) -> Response {
     ui.add_sized(Vec2::new(width, ui.spacing().interact_size.y), field)
 }
 
+/// How tall an open list may be before it scrolls, points.
+const LIST: f32 = 480.0;
+
 /// One of a list: what each is called, and what it means.
 pub fn choose(ui: &mut Ui, id: &str, shown: &str, options: &[(&str, &str)]) -> (Response, Option<usize>) {
     let mut chosen = None;
     let combo = egui::ComboBox::from_id_salt(id).selected_text(shown).width(ui.available_width()).truncate();
+    let combo = combo.height(LIST);
     let response = combo.show_ui(ui, |ui| {
         for (index, (name, meaning)) in options.iter().enumerate() {
             let mut option = ui.selectable_label(*name == shown, *name);

@@ -81,8 +81,7 @@ fn text_composed_with_an_input_method_arrives_in_the_prompt() {
 fn choosing_langevin_brings_controls_for_its_parameters() {
     let mut window = Window::with_prompt("a house");
     assert!(!window.shows("Scale"));
-    window.click("Sampler");
-    window.click("langevin");
+    window.choose("Sampler", "langevin");
     window.set("Scale", 0.25);
     window.click("Make picture");
     let [job] = window.jobs().try_into().expect("one job");
@@ -93,16 +92,11 @@ fn choosing_langevin_brings_controls_for_its_parameters() {
 fn every_sampler_and_schedule_can_be_chosen_and_none_breaks_the_window() {
     let mut window = Window::with_prompt("a house");
     for about in offer().samplers {
-        window.click("Sampler");
-        let option = window.harness.get_all_by_label(about.name).last().expect("it is listed");
-        option.click();
-        window.harness.run();
+        window.choose("Sampler", about.name);
         assert_eq!(window.harness.state().state().settings.as_ref().expect("settings").sampler.about, about);
     }
     for about in offer().schedules {
-        window.click("Schedule");
-        window.harness.get_all_by_label(about.name).last().expect("it is listed").click();
-        window.harness.run();
+        window.choose("Schedule", about.name);
         let chosen = window.harness.state().state().settings.as_ref().expect("settings").schedule.as_ref();
         assert_eq!(chosen.map(|schedule| &schedule.about), Some(&about));
     }

@@ -90,6 +90,15 @@ impl Window {
         self.harness.run();
     }
 
+    /// Opens a list and takes one of its options, scrolling to it as a person would.
+    pub fn choose(&mut self, list: &str, option: &str) {
+        self.click(list);
+        self.harness.get_all_by_label(option).last().expect("it is listed").scroll_to_me();
+        self.harness.run();
+        self.harness.get_all_by_label(option).last().expect("it is listed").click();
+        self.harness.run();
+    }
+
     pub fn type_into(&mut self, label: &str, text: &str) {
         self.harness.get_by_label(label).focus();
         self.harness.run();
