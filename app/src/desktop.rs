@@ -1,7 +1,7 @@
 //! The window. A frame is: poll the engine, draw the panels, apply what they return.
 //!
 //! [`state::State`] is all there is to show, as plain data. Panels, one a file, read it and return [`Action`]s;
-//! [`App::apply`] alone changes it and speaks to the engine, through [`Backend`]. Nothing here touches a tensor or waits
+//! `App::apply` alone changes it and speaks to the engine, through [`Backend`]. Nothing here touches a tensor or waits
 //! for anything. The window is painted when something happened, never by the clock.
 
 mod canvas;
