@@ -37,6 +37,8 @@ pub enum Command {
     Models(Listing),
     /// Show what a picture's record says
     Inspect(Inspect),
+    /// Judge the samplers against closed forms, or a picture against its record
+    Verify(Verify),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -58,6 +60,20 @@ pub struct Inspect {
     /// A PNG file
     #[arg(value_hint = ValueHint::FilePath)]
     pub picture: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `verify`.
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// A PNG file: make it again from its record and compare
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub picture: Option<PathBuf>,
+    /// Judge this sampler only; may be repeated
+    #[arg(long, value_name = "NAME[:KEY=VALUE,..]", value_parser = values::sampler_parser(), hide_possible_values = true, conflicts_with = "picture")]
+    pub sampler: Vec<Choice>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -14,6 +14,7 @@ pub mod output;
 pub mod preview;
 pub mod progress;
 pub mod samplers;
+pub mod verify;
 
 use crate::args::Command;
 use crate::{Exit, Result};
@@ -27,6 +28,7 @@ pub fn run(command: &Command) -> Result<Exit> {
         Command::Generate(args) => return Ok(generate::run(args)),
         Command::Samplers(listing) => samplers::list(listing.json)?,
         Command::Models(listing) => models::list(listing.json)?,
+        Command::Verify(args) => return verify::run(args),
         Command::Inspect(args) => inspect::show(&args.picture, args.json)?,
         Command::Completions { shell } => completions::print(*shell)?,
     }

@@ -1,0 +1,156 @@
+//! `flowline verify`: are the samplers right, and is a picture what its record says?
+//!
+//! Without a picture, every sampler of the catalogue (or those named) is judged against closed forms, by the same proof
+//! that the tests run. With one, the picture is made again from its record and compared pixel by pixel.
+
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use flowline_model::{Event, Pipeline, Request};
+use flowline_sampler::bench::Bench;
+use flowline_sampler::catalog::{Choice, Samplers};
+use flowline_sampler::proof::{STEPS, Verdict, prove};
+use image::RgbImage;
+use serde::Serialize;
+
+use super::output;
+use crate::args::Verify;
+use crate::library::cache_folder;
+use crate::{Exit, Failure, Result, record};
+
+/// Steps at which evaluations are listed, a usual number.
+const USUAL_STEPS: usize = 28;
+
+/// What the proof found about one sampler.
+#[derive(Serialize)]
+struct Judged {
+    sampler: String,
+    /// Measured: doubling the steps divides the error by `2^order`.
+    order: f64,
+    declared_order: f64,
+    /// Relative error of the spread at the two numbers of steps.
+    spread: [f64; 2],
+    /// Largest error of the mean on the way, at the larger number of steps.
+    mean: f64,
+    evaluations: u64,
+    verdict: String,
+    holds: bool,
+}
+
+/// How a picture compares with what its record makes.
+#[derive(Serialize)]
+struct Compared {
+    picture: String,
+    identical: bool,
+    largest_difference: u8,
+    mean_difference: f64,
+    /// Which inputs differ from those the record names.
+    differences: Vec<String>,
+}
+
+/// Judges samplers, or a picture.
+///
+/// # Errors
+/// A picture that cannot be read or made again, an unknown sampler, a stdout that takes nothing.
+pub fn run(args: &Verify) -> Result<Exit> {
+    match &args.picture {
+        Some(picture) => verify_picture(picture, args.json),
+        None => verify_samplers(&args.sampler, args.json),
+    }
+}
+
+fn verify_samplers(named: &[Choice], json: bool) -> Result<Exit> {
+    let samplers = Samplers::<Vec<f64>>::builtin();
+    let all: Vec<Choice> = samplers.iter().map(|about| Choice::new(about.name)).collect();
+    let bench = Bench::smooth();
+    let mut judged = Vec::new();
+    for choice in if named.is_empty() { &all } else { named } {
+        let sampler = samplers.build(choice)?;
+        let proof = prove(sampler.as_ref(), &bench)?;
+        judged.push(Judged {
+            sampler: choice.to_string(),
+            order: proof.order,
+            declared_order: proof.facts.order,
+            spread: proof.walks.map(|walk| walk.spread),
+            mean: proof.walks[1].mean,
+            evaluations: proof.facts.evaluations.total(USUAL_STEPS),
+            holds: !matches!(proof.verdict, Verdict::Fails(_)),
+            verdict: proof.verdict.to_string(),
+        });
+    }
+    let holds = judged.iter().all(|judged| judged.holds);
+    match json {
+        true => output::pretty(&judged)?,
+        false => output::data(table(&judged).as_bytes())?,
+    }
+    Ok(if holds { Exit::Done } else { Exit::Failed })
+}
+
+fn table(judged: &[Judged]) -> String {
+    let width = judged.iter().map(|judged| judged.sampler.chars().count()).max().unwrap_or(0).max("sampler".len());
+    let [few, many] = STEPS.map(|steps| format!("spread@{steps}"));
+    let evaluations = format!("runs@{USUAL_STEPS}");
+    let mut text = format!("{:width$}  order  {few:>10}  {many:>10}  {evaluations:>7}  verdict\n", "sampler");
+    for Judged { sampler, order, spread: [few, many], evaluations, verdict, .. } in judged {
+        // Writing to a string cannot fail.
+        let _ =
+            writeln!(text, "{sampler:width$}  {order:5.2}  {few:+10.1e}  {many:+10.1e}  {evaluations:7}  {verdict}");
+    }
+    text
+}
+
+fn verify_picture(path: &Path, json: bool) -> Result<Exit> {
+    let name = path.display().to_string();
+    let read = record::read(path)?;
+    read.replayable(&name)?;
+    let Some(recorded) = read.request else {
+        let what = format!("{name} was made by {}, whose records say too little to make it again exactly", read.source);
+        return Err(Failure::new(what, "`flowline generate --from` makes one like it"));
+    };
+    let cache = cache_folder().ok();
+    let mut pipeline = Pipeline::open(&recorded.model.name, cache.as_deref())?;
+    let request = Request { seeds: recorded.seeds.clone(), ..recorded.to_draft().resolve(pipeline.spec())?.request };
+    let mut again = None;
+    pipeline.generate(&request, |event| {
+        if let Event::Picture(picture) = event {
+            again = Some(picture.image);
+        }
+        ControlFlow::Continue(())
+    })?;
+    let unreadable = |e| Failure::new(format!("{name}: {e}"), "the file may be damaged; its record can still be read");
+    let pixels = image::open(path).map_err(unreadable)?.to_rgb8();
+    let compared = compare(name, &pixels, again.as_ref(), request.differences(&recorded))?;
+    match json {
+        true => output::pretty(&compared)?,
+        false => output::data(sentence(&compared).as_bytes())?,
+    }
+    Ok(if compared.identical { Exit::Done } else { Exit::Failed })
+}
+
+fn compare(picture: String, pixels: &RgbImage, again: Option<&RgbImage>, differences: Vec<String>) -> Result<Compared> {
+    let Some(again) = again.filter(|again| again.dimensions() == pixels.dimensions()) else {
+        let what = format!("{picture} has other dimensions than its record makes");
+        return Err(Failure::new(what, "it was cropped or scaled after it was made"));
+    };
+    let apart = pixels.as_raw().iter().zip(again.as_raw()).map(|(a, b)| a.abs_diff(*b));
+    let largest_difference = apart.clone().max().unwrap_or(0);
+    let mean_difference = apart.map(f64::from).sum::<f64>() / pixels.as_raw().len().max(1) as f64;
+    let identical = largest_difference == 0;
+    Ok(Compared { picture, identical, largest_difference, mean_difference, differences })
+}
+
+fn sentence(compared: &Compared) -> String {
+    let Compared { picture, identical, largest_difference, mean_difference, differences } = compared;
+    let mut text = match identical {
+        true => format!("{picture}: identical to what its record makes\n"),
+        false => format!(
+            "{picture}: differs from what its record makes, by {largest_difference} of 255 at most and \
+             {mean_difference:.3} on average\n"
+        ),
+    };
+    for difference in differences {
+        let _ = writeln!(text, "  {difference}");
+    }
+    text
+}
