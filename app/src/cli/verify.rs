@@ -63,7 +63,7 @@ pub fn run(args: &Verify) -> Result<Exit> {
 fn verify_samplers(named: &[Choice], json: bool) -> Result<Exit> {
     let samplers = Samplers::<Vec<f64>>::builtin();
     let all: Vec<Choice> = samplers.iter().map(|about| Choice::new(about.name)).collect();
-    let bench = Bench::smooth();
+    let bench = Bench::smooth()?;
     let mut judged = Vec::new();
     for choice in if named.is_empty() { &all } else { named } {
         let sampler = samplers.build(choice)?;
