@@ -220,9 +220,9 @@ impl Pipeline {
         if prompt.trim().is_empty() {
             warnings.push(Warning::new("prompt-empty", "the prompt is empty; the model draws what it likes"));
         }
-        if let Some(words) = self.spec.words.clone() {
-            let unknown = self.parts()?.text.unknown_words(&words, prompt)?;
-            warnings.extend(unknown_words(&self.spec, &unknown));
+        self.parts()?;
+        if let (Some(words), Some(parts)) = (&self.spec.words, &self.parts) {
+            warnings.extend(unknown_words(&self.spec, &parts.text.unknown_words(words, prompt)?));
         }
         if let Some(cut) = self.encode(prompt)?.cut {
             let shown: String = cut.chars().take(60).collect();

@@ -130,11 +130,5 @@ fn postcard_agrees_with_its_reference_at_every_step() {
     }
     let latents = pipeline.denoise(&request, noise(), quiet).unwrap();
     assert_agrees("latents at the end", latents.tensor(), &reference["latents_7"]);
-    let image = (reference["image"].clone() / 2.0).unwrap() + 0.5;
-    let image = if reference["image"].min_all().unwrap().to_scalar::<f32>().unwrap() < 0.0 {
-        image.unwrap().clamp(0f32, 1f32).unwrap()
-    } else {
-        reference["image"].clone()
-    };
-    assert_pixels("postcard", &pipeline.decode(&latents).unwrap(), &image);
+    assert_pixels("postcard", &pipeline.decode(&latents).unwrap(), &reference["image"]);
 }

@@ -1,6 +1,7 @@
 //! The method of Euler and Maruyama on Langevin dynamics along the flow.
 
 use crate::catalog::{About, BuildSampler, Entry};
+use crate::exponential::NoisyStep;
 use crate::exponential::{DECAY, SCALE};
 use crate::facts::{Bias, Evaluations, Facts, Group, LastStep};
 use crate::{Env, Latent, Result, Sampler, Schedule, Step, Stepped, Stepper};
@@ -36,18 +37,14 @@ impl<T: Latent> Sampler<T> for EulerMaruyama {
 impl<T: Latent> Stepper<T> for EulerMaruyama {
     fn step(&mut self, step: &Step<'_>, x: &T, env: &mut Env<'_, T>) -> Result<Stepped<T>> {
         let Step { sigma, next, .. } = *step;
-        let v = env.velocity(x, sigma)?;
-        let denoised = T::lincomb(&[(1.0, x), (-sigma, &v)])?;
+        let (v, denoised) = env.denoise(x, sigma)?;
         if next == 0.0 {
             return Ok(Stepped { x: denoised.clone(), denoised });
         }
         let h = sigma - next;
         let pull = self.scale * libm::pow(sigma, self.decay) * h; // g^2 h / 2s
-        let (keep, along, fresh) = (1.0 - pull, -h - pull * (1.0 - sigma), libm::sqrt(2.0 * sigma * pull));
-        let x = match fresh > 0.0 {
-            true => T::lincomb(&[(keep, x), (along, &v), (fresh, &env.normal(x)?)])?,
-            false => T::lincomb(&[(keep, x), (along, &v)])?,
-        };
+        let (keep, along) = (1.0 - pull, -h - pull * (1.0 - sigma));
+        let x = NoisyStep { keep, along, fresh: libm::sqrt(2.0 * sigma * pull) }.take(x, &v, env)?;
         Ok(Stepped { x, denoised })
     }
 }

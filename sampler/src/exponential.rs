@@ -56,25 +56,18 @@ impl<T: Latent> Sampler<T> for Exponential {
 impl<T: Latent> Stepper<T> for Exponential {
     fn step(&mut self, step: &Step<'_>, x: &T, env: &mut Env<'_, T>) -> Result<Stepped<T>> {
         let Step { sigma, next, .. } = *step;
-        let v = env.velocity(x, sigma)?;
-        let denoised = T::lincomb(&[(1.0, x), (-sigma, &v)])?;
+        let (v, denoised) = env.denoise(x, sigma)?;
         if next == 0.0 {
             return Ok(Stepped { x: denoised.clone(), denoised });
         }
-        let KappaStep { keep, along, fresh } = KappaStep::new(self.diffusion, sigma, next);
-        let x = match fresh > 0.0 {
-            true => T::lincomb(&[(keep, x), (along, &v), (fresh, &env.normal(x)?)])?,
-            false => T::lincomb(&[(keep, x), (along, &v)])?,
-        };
+        let x = NoisyStep::kappa(self.diffusion, sigma, next).take(x, &v, env)?;
         Ok(Stepped { x, denoised })
     }
 }
 
-/// The kappa step in terms of `x` and `v`,
-/// `x' = (1 - s'(1 - kappa)) x + ((s' - s) - s'(1 - kappa)(1 - s)) v + s' sqrt(1 - kappa^2) z`,
-/// written with `1 - kappa` so that `kappa = 1` is `x + (s' - s) v` to the last bit, without drawing any noise.
+/// A step that is linear in `x`, `v` and fresh noise.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct KappaStep {
+pub(crate) struct NoisyStep {
     /// Of `x`.
     pub(crate) keep: f64,
     /// Of `v`.
@@ -83,13 +76,24 @@ pub(crate) struct KappaStep {
     pub(crate) fresh: f64,
 }
 
-impl KappaStep {
-    /// From `sigma` to `next > 0`.
-    pub(crate) fn new(diffusion: Diffusion, sigma: f64, next: f64) -> Self {
+impl NoisyStep {
+    /// The kappa step from `sigma` to `next > 0` in terms of `x` and `v`,
+    /// `x' = (1 - s'(1 - kappa)) x + ((s' - s) - s'(1 - kappa)(1 - s)) v + s' sqrt(1 - kappa^2) z`,
+    /// written with `1 - kappa` so that `kappa = 1` is `x + (s' - s) v` to the last bit.
+    pub(crate) fn kappa(diffusion: Diffusion, sigma: f64, next: f64) -> Self {
         let clock = diffusion.clock(sigma, next);
         let replaced = -libm::expm1(-clock); // 1 - kappa
         let fresh = next * libm::sqrt(-libm::expm1(-2.0 * clock)); // s' sqrt(1 - kappa^2)
         Self { keep: 1.0 - next * replaced, along: (next - sigma) - next * replaced * (1.0 - sigma), fresh }
+    }
+
+    /// `keep x + along v + fresh z`; where there is no fresh noise none is drawn.
+    pub(crate) fn take<T: Latent>(self, x: &T, v: &T, env: &mut Env<'_, T>) -> Result<T> {
+        let Self { keep, along, fresh } = self;
+        match fresh > 0.0 {
+            true => T::lincomb(&[(keep, x), (along, v), (fresh, &env.normal(x)?)]),
+            false => T::lincomb(&[(keep, x), (along, v)]),
+        }
     }
 }
 

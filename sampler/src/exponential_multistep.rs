@@ -265,8 +265,7 @@ impl<T: Latent> Stepper<T> for ExponentialMultistepStepper<T> {
     fn step(&mut self, step: &Step<'_>, x: &T, env: &mut Env<'_, T>) -> Result<Stepped<T>> {
         let (Step { sigma, next, .. }, method) = (*step, self.method);
         self.history.follows(step)?;
-        let v = env.velocity(x, sigma)?;
-        let denoised = T::lincomb(&[(1.0, x), (-sigma, &v)])?;
+        let (_, denoised) = env.denoise(x, sigma)?;
         if next == 0.0 {
             return Ok(Stepped { x: denoised.clone(), denoised });
         }

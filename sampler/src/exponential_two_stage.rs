@@ -2,7 +2,7 @@
 
 use crate::catalog::{About, BuildSampler, Entry, Kind, Parameter};
 use crate::diffusion::Diffusion;
-use crate::exponential::KappaStep;
+use crate::exponential::NoisyStep;
 use crate::exponential_multistep::{Rule, TwoValues, Variable, combine};
 use crate::facts::{Bias, Evaluations, Facts, Group, LastStep};
 use crate::newton::Quadratic;
@@ -55,14 +55,13 @@ impl<T: Latent> Sampler<T> for ExponentialTwoStage {
 impl<T: Latent> Stepper<T> for ExponentialTwoStage {
     fn step(&mut self, step: &Step<'_>, x: &T, env: &mut Env<'_, T>) -> Result<Stepped<T>> {
         let Step { sigma, next, .. } = *step;
-        let v = env.velocity(x, sigma)?;
-        let denoised = T::lincomb(&[(1.0, x), (-sigma, &v)])?;
+        let (v, denoised) = env.denoise(x, sigma)?;
         if next == 0.0 {
             return Ok(Stepped { x: denoised.clone(), denoised });
         }
         let single = !self.variable.at(sigma).is_finite();
         let q = if single { next } else { self.variable.middle(sigma, next) };
-        let stage = KappaStep::new(self.diffusion, sigma, q);
+        let stage = NoisyStep::kappa(self.diffusion, sigma, q);
         let noise = if stage.fresh > 0.0 { Some(env.normal(x)?) } else { None };
         let moved = [(stage.keep, x), (stage.along, &v)];
         let y = T::lincomb(&moved.into_iter().chain(noise.as_ref().map(|z| (stage.fresh, z))).collect::<Vec<_>>())?;
@@ -72,7 +71,7 @@ impl<T: Latent> Stepper<T> for ExponentialTwoStage {
         let v_middle = env.velocity(&y, q)?;
         let at_middle = T::lincomb(&[(1.0, &y), (-q, &v_middle)])?;
         let kept = |from: f64| (next / from) * self.diffusion.kappa(from, next);
-        let fresh = |from: f64| KappaStep::new(self.diffusion, from, next).fresh;
+        let fresh = |from: f64| NoisyStep::kappa(self.diffusion, from, next).fresh;
         let (of_first, of_second) = match self.noises {
             Noises::Path => (stage.fresh * kept(q), fresh(q)),
             Noises::Independent => (0.0, fresh(sigma)),

@@ -371,6 +371,16 @@ impl<'a, T: Latent> Env<'a, T> {
         self.velocity.velocity_and_unconditional(x, sigma, &mut self.meter)
     }
 
+    /// `v` and the denoised prediction `x - sigma v` from one evaluation: what most samplers need.
+    ///
+    /// # Errors
+    /// Those of the field, [`Error::Cancelled`] among them.
+    pub fn denoise(&mut self, x: &T, sigma: f64) -> Result<(T, T)> {
+        let v = self.velocity(x, sigma)?;
+        let denoised = T::lincomb(&[(1.0, x), (-sigma, &v)])?;
+        Ok((v, denoised))
+    }
+
     /// Both predictions from one evaluation, for samplers that think in them.
     ///
     /// # Errors

@@ -80,8 +80,7 @@ impl<T: Latent> Stepper<T> for AdamsBashforthStepper<T> {
     fn step(&mut self, step: &Step<'_>, x: &T, env: &mut Env<'_, T>) -> Result<Stepped<T>> {
         let Step { sigma, next, .. } = *step;
         self.history.follows(step)?;
-        let v = env.velocity(x, sigma)?;
-        let denoised = T::lincomb(&[(1.0, x), (-sigma, &v)])?;
+        let (v, denoised) = env.denoise(x, sigma)?;
         let before = self.history.entries();
         let x = match self.method.start {
             _ if next == 0.0 => denoised.clone(),

@@ -106,8 +106,7 @@ impl<T: Latent> Sampler<T> for RungeKutta {
 
 impl<T: Latent> Stepper<T> for RungeKutta {
     fn step(&mut self, step: &Step<'_>, x: &T, env: &mut Env<'_, T>) -> Result<Stepped<T>> {
-        let v = env.velocity(x, step.sigma)?;
-        let denoised = T::lincomb(&[(1.0, x), (-step.sigma, &v)])?;
+        let (v, denoised) = env.denoise(x, step.sigma)?;
         let x = self.advance(step, x, v, env)?.unwrap_or_else(|| denoised.clone());
         Ok(Stepped { x, denoised })
     }
