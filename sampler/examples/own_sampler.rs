@@ -39,8 +39,7 @@ impl<T: Latent> Sampler<T> for TwoStage {
 impl<T: Latent> Stepper<T> for TwoStage {
     fn step(&mut self, step: &Step<'_>, x: &T, env: &mut Env<'_, T>) -> Result<Stepped<T>> {
         let h = step.next - step.sigma;
-        let v = env.velocity(x, step.sigma)?;
-        let denoised = T::lincomb(&[(1.0, x), (-step.sigma, &v)])?;
+        let (v, denoised) = env.denoise(x, step.sigma)?;
         let trial = T::lincomb(&[(1.0, x), (self.at * h, &v)])?;
         let v_trial = env.velocity(&trial, step.sigma + self.at * h)?;
         let weight = 1.0 / (2.0 * self.at);
