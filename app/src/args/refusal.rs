@@ -25,6 +25,9 @@ pub fn failure(error: &clap::Error, words: &[OsString]) -> Failure {
         paragraphs.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("tip: ")).collect();
     let allowed = allowed.map(|allowed| allowed.trim_end().trim_end_matches(']'));
     let hints: Vec<&str> = tips.into_iter().chain(allowed).collect();
+    if let Some(meant) = mistyped(error, words) {
+        return Failure::usage(what, format!("a similar argument exists: '--{meant}'"));
+    }
     let hint = match hints.is_empty() {
         false => hints.join("; "),
         true if error.kind() == ErrorKind::InvalidSubcommand => {
@@ -33,6 +36,19 @@ pub fn failure(error: &clap::Error, words: &[OsString]) -> Failure {
         true => format!("see `{} --help`", command(words)),
     };
     Failure::usage(what, hint)
+}
+
+/// The option that was meant by an unknown one. clap compares beginnings, and misses swapped letters in short names.
+fn mistyped(error: &clap::Error, words: &[OsString]) -> Option<String> {
+    let known = matches!(error.get(ContextKind::SuggestedArg), Some(ContextValue::String(_)));
+    let (ErrorKind::UnknownArgument, false) = (error.kind(), known) else { return None };
+    let typed = option(error).strip_prefix("--")?.split('=').next()?;
+    let program = super::Args::command();
+    let command = program.find_subcommand(words.get(1)?.to_str()?)?;
+    let options =
+        command.get_arguments().filter(|argument| !argument.is_hide_set()).filter_map(|argument| argument.get_long());
+    let (distance, nearest) = options.map(|name| (strsim::damerau_levenshtein(typed, name), name)).min()?;
+    (distance <= 2 && distance < typed.chars().count()).then(|| nearest.to_owned())
 }
 
 /// The option whose value was refused, without its value's name.
