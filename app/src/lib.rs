@@ -16,6 +16,7 @@ pub mod error;
 pub mod library;
 pub mod record;
 pub mod registry;
+pub mod trace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
-//! What other programs call samplers and schedules, where they mean the same as ours.
+//! What other programs call samplers and schedules: what the catalogue does not know by itself.
 
-use flowline_sampler::catalog::Choice;
+use flowline_model::Latents;
+use flowline_sampler::catalog::{Choice, Samplers};
 
 /// Our name, and what others call it: k-diffusion and its users, diffusers, stable-diffusion.cpp.
 const SAMPLERS: &[(&str, &[&str])] = &[
@@ -43,9 +44,11 @@ pub(super) fn a1111_sampler(choice: &Choice) -> String {
     }
 }
 
+/// The catalogue knows most names of other programs by itself.
 fn ours(written: &str) -> Option<&'static str> {
     let known = SAMPLERS.iter().find(|(_, theirs)| theirs.iter().any(|name| same(name, written)));
-    known.map(|(ours, _)| *ours)
+    let listed = || Samplers::<Latents>::builtin().about(written).ok().map(|about| about.name);
+    known.map(|(ours, _)| *ours).or_else(listed)
 }
 
 /// Compares without regard to case, spaces, dashes and underscores.
