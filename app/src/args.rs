@@ -103,7 +103,7 @@ pub struct Generate {
     ///
     /// With no other option the picture is the one that the uninterrupted run made, bit for bit.
     #[arg(long, value_name = "FILE[@K]", value_hint = ValueHint::FilePath, conflicts_with = "from")]
-    pub branch: Option<values::BranchPoint>,
+    pub branch: Option<BranchPoint>,
 
     /// A model's name (`flowline models`) or its folder
     #[arg(short, long, value_parser = values::model_parser(), hide_possible_values = true, value_hint = ValueHint::DirPath)]
@@ -141,7 +141,7 @@ pub struct Generate {
     pub shift: Option<f64>,
     /// The sigmas themselves, such as 1,0.8,0.5,0.2,0, or a file that holds them
     #[arg(long, value_name = "LIST|FILE", value_parser = values::sigmas, allow_hyphen_values = true, conflicts_with_all = ["schedule", "shift"])]
-    pub sigmas: Option<values::Sigmas>,
+    pub sigmas: Option<Sigmas>,
     /// The rule of guidance, such as apg or cfg+rescale:share=0.7+interval:low=0.2; its scale is --cfg
     #[arg(long, value_name = "NAME[:KEY=VALUE,..]", alias = "guidance-rule", value_parser = values::choice, hide_possible_values = true)]
     pub rule: Option<Choice>,
@@ -150,7 +150,7 @@ pub struct Generate {
     pub rng: Option<Rng>,
     /// Pull the picture towards another by a strength; below 0 pushes away
     #[arg(long, value_name = "IMAGE:STRENGTH", value_parser = values::tilt, value_hint = ValueHint::FilePath)]
-    pub tilt: Option<values::TiltBy>,
+    pub tilt: Option<TiltBy>,
 
     /// Where the picture goes: a file, a folder, a pattern with {seed} {index} {model}, or `-` for standard output
     ///

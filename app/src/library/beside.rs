@@ -37,12 +37,13 @@ impl Beside {
             return Err(Failure::new(format!("the {what} {text} is a folder"), "name a file inside it"));
         }
         let pattern = Pattern::parse(text, format).map_err(about)?;
-        let folder = here(pattern.folder());
+        // Without the slash at its end.
+        let folder: PathBuf = here(pattern.folder()).components().collect();
         if !folder.is_dir() {
             let what = format!("the {what}'s folder {} is not there", folder.display());
             return Err(Failure::new(what, "create the folder, or choose another"));
         }
-        super::atomic::probe(folder).map_err(|error| about(super::unwritable(folder, &error)))?;
+        super::atomic::probe(&folder).map_err(|error| about(super::unwritable(&folder, &error)))?;
         Ok(Self { what, pattern, force, own: BTreeMap::new() })
     }
 
