@@ -58,7 +58,7 @@ fn hostile_files_are_refused() {
 #[test]
 fn json_that_is_too_deep_or_broken_is_refused_in_every_format() {
     let deep = format!("{{\"a\":{}", "[".repeat(10_000));
-    let deeper = format!("{{\"schema\":1,\"prompt\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let deeper = format!("{{\"schema\":2,\"prompt\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let objects = "{\"a\":".repeat(10_000);
     for keyword in ["parameters", "prompt", "invokeai_metadata", "flowline"] {
         for text in [&deep, &deeper, &objects, "{", "{\"a\": NaN}"] {
