@@ -104,7 +104,7 @@ fn a_record_of_ours_with_impossible_values_is_refused() {
         );
     }
     // The same inside the other chunk: it is not taken for the web UI's then.
-    let broken = record::chunks(&request("a boat"))[0].text.replace("\\\"schema\\\":1", "\\\"schema\\\":9");
+    let broken = record::chunks(&request("a boat"))[0].text.replace("\\\"schema\\\":2", "\\\"schema\\\":9");
     assert!(read(&png_with_text("parameters", &broken)).unwrap_err().what.contains("form 9"));
 }
 
