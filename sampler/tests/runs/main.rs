@@ -1,6 +1,8 @@
 //! What must hold for every run of every sampler: no NaN, honest counting, no trace of an interruption. The samplers,
 //! schedules and parameters come from the catalogue, so a new entry is covered by itself.
 
+mod branches;
+
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
@@ -10,6 +12,7 @@ use flowline_sampler::catalog::{About, Choice, Kind, Plan, Samplers, Schedules};
 use flowline_sampler::facts::LastStep;
 use flowline_sampler::fields::Mixture;
 use flowline_sampler::guidance::Cfg;
+use flowline_sampler::path::Path;
 use flowline_sampler::{
     Env, Error, Keyed, Latent, Meter, Noise, NoiseKey, Report, Result, Schedule, State, Trajectory, Velocity, integrate,
 };
@@ -108,6 +111,7 @@ impl Problem {
 struct Seen {
     x: Vec<u64>,
     denoised: Vec<Vec<u64>>,
+    errors: Vec<Option<Vec<u64>>>,
     evaluations: u64,
 }
 
@@ -118,7 +122,8 @@ fn bits(x: &[f64]) -> Vec<u64> {
 impl Seen {
     fn new(trajectory: &Trajectory<Vec<f64>>, reports: &[Report<Vec<f64>>]) -> Self {
         let denoised = reports.iter().map(|report| bits(&report.denoised)).collect();
-        Self { x: bits(trajectory.x()), denoised, evaluations: trajectory.evaluations() }
+        let errors = reports.iter().map(|report| report.local_error.as_deref().map(bits)).collect();
+        Self { x: bits(trajectory.x()), denoised, errors, evaluations: trajectory.evaluations() }
     }
 }
 
