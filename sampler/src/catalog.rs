@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::builtin::decorators;
 pub use crate::choice::Choice;
 use crate::facts::Facts;
+use crate::proof::fresh_noise;
 use crate::{Error, Latent, Result, Sampler, Schedule};
 
 /// What people read about a sampler or a schedule, and what they may set.
@@ -213,6 +214,17 @@ impl<T: Latent> Samplers<T> {
     /// As [`Samplers::build`].
     pub fn preferred_schedule(&self, choice: &Choice) -> Result<Option<Choice>> {
         Ok(self.build(choice)?.preferred_schedule())
+    }
+}
+
+impl Samplers<Vec<f64>> {
+    /// How much of the noise is fresh after each of `steps` uniform steps of the chosen sampler; see
+    /// [`fresh_noise`](crate::proof::fresh_noise).
+    ///
+    /// # Errors
+    /// As [`Samplers::build`], and if it draws more than 8 noises a step.
+    pub fn fresh_noise(&self, choice: &Choice, steps: usize) -> Result<Vec<f64>> {
+        fresh_noise(&*self.build(choice)?, steps)
     }
 }
 

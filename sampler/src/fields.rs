@@ -190,7 +190,7 @@ fn affine(sigma: f64, mean: f64, variance: f64) -> Affine {
 pub struct AffineGaussian {
     /// The data's mean.
     pub mean: f64,
-    /// The data's variance, positive.
+    /// The data's variance; positive, or 0 for a single point, whose field has no value at `sigma = 0`.
     pub variance: f64,
 }
 

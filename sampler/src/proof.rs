@@ -103,6 +103,29 @@ pub fn walk(sampler: &dyn Sampler<Vec<f64>>, steps: usize) -> Result<Walk> {
     Ok(walk)
 }
 
+/// How much of the noise in the state is fresh after each step along the uniform schedule with `steps` steps, from 0 to
+/// 1: the variance that the step's own draws have in it, divided by that of all noise. The data are a single point, so
+/// that whatever varies is noise; a kappa step then has `1 - kappa^2` to rounding, and a step to `sigma = 0`, where no
+/// noise is left, has 0.
+///
+/// # Errors
+/// As [`walk`].
+pub fn fresh_noise(sampler: &dyn Sampler<Vec<f64>>, steps: usize) -> Result<Vec<f64>> {
+    let (mut field, mut noise, mut on) =
+        (AffineGaussian { variance: 0.0, ..DATA }, Basis { draws: DRAWS }, || ControlFlow::Continue(()));
+    let start = noise.start(steps);
+    let mut env = Env::new(&mut field, &mut noise, &mut on);
+    let mut trajectory = Trajectory::start(sampler, Schedule::uniform(steps)?, start)?;
+    let mut shares = Vec::new();
+    while let Some(report) = trajectory.step(&mut env)? {
+        let squares = || trajectory.x().iter().map(|coefficient| coefficient * coefficient);
+        let own: f64 = squares().skip(2 + (report.taken - 1) * DRAWS as usize).sum();
+        let all: f64 = squares().skip(1).sum();
+        shares.push(if report.next > 0.0 { own / all } else { 0.0 });
+    }
+    Ok(shares)
+}
+
 /// Judges a sampler.
 ///
 /// # Errors

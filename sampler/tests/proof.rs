@@ -179,6 +179,66 @@ fn stochastic_samplers_spread_as_an_independent_implementation_does() {
     }
 }
 
+/// `1 - kappa^2` for everything that takes kappa steps, whatever is extrapolated; closed forms of their own for the
+/// others.
+#[test]
+fn the_share_of_fresh_noise_is_that_of_the_closed_form() {
+    const STEPS: usize = 10;
+    type Share = fn(f64, f64) -> f64;
+    let reverse: Share = |s, t| 1.0 - ((1.0 - s) * t / ((1.0 - t) * s)).powi(2);
+    let forms: [(&str, Share); 14] = [
+        ("langevin", |s, t| 1.0 - (t / s).powi(2)),
+        ("langevin:scale=0.5", |s, t| 1.0 - t / s),
+        ("langevin2:scale=3", |s, t| 1.0 - (t / s).powi(6)),
+        ("langevin:decay=1", |s, t| 1.0 - (-2.0 * (s - t)).exp()),
+        ("ddpm", reverse),
+        ("dpmpp2m-sde", reverse),
+        ("seeds2", reverse),
+        ("dpmpp-sde", reverse),
+        ("sa:from=1,to=0", reverse),
+        // Noise only between two sigmas.
+        ("sa", |s, t| if (0.2..=0.8).contains(&t) { 1.0 - ((1.0 - s) * t / ((1.0 - t) * s)).powi(2) } else { 0.0 }),
+        ("noise-refresh:rho=0.3", |_, _| 0.09),
+        ("lcm", |_, _| 1.0),
+        // `s^ = s (1 + g)/(1 + g s)` puts `1 - (1 + g)^-2` of its own into the noise, and Heun keeps the share.
+        ("churn:churn=3", |_, _| 1.0 - 1.3_f64.powi(-2)),
+        ("euler+corrector:k=2,snr=0.2", |_, _| 1.0 - (-4.0 * 2.0 * 0.04_f64).exp()),
+    ];
+    let samplers = Samplers::<Vec<f64>>::builtin();
+    let uniform = Schedule::uniform(STEPS).unwrap();
+    for (choice, share) in forms {
+        let shares = samplers.fresh_noise(&choice.parse().unwrap(), STEPS).unwrap();
+        assert_eq!(shares.len(), STEPS);
+        for (k, measured) in shares.into_iter().enumerate() {
+            let [s, t] = uniform.interval(k).unwrap();
+            let expected = if t > 0.0 { share(s, t) } else { 0.0 };
+            assert!((measured - expected).abs() < 1e-12, "{choice} from {s} to {t}: {measured}, not {expected}");
+        }
+    }
+    // Euler and Maruyama's step does not keep the size of the noise: `x' = mu + (t - h)/s (x - mu) + sqrt(2 s h) z`.
+    let mut size = 1.0;
+    let shares = samplers.fresh_noise(&Choice::new("euler-maruyama"), STEPS).unwrap();
+    for (pair, measured) in uniform.sigmas().windows(2).zip(shares).take(STEPS - 1) {
+        let [s, t] = [pair[0], pair[1]];
+        let fresh = 2.0 * s * (s - t);
+        size = ((t - (s - t)) / s).powi(2) * size + fresh;
+        assert!((measured - fresh / size).abs() < 1e-12, "from {s} to {t}: {measured}, not {}", fresh / size);
+    }
+}
+
+#[test]
+fn samplers_without_noise_have_no_share_of_fresh_noise_and_the_others_have() {
+    let samplers = Samplers::<Vec<f64>>::builtin();
+    for choice in choices() {
+        let noisy = walk(&*build(&choice.to_string()), 4).unwrap().noisy;
+        for steps in [1, 2, 28] {
+            let shares = samplers.fresh_noise(&choice, steps).unwrap();
+            assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "{choice} {shares:?}");
+            assert_eq!(shares.iter().any(|share| *share > 0.0), noisy && steps > 1, "{choice} {shares:?}");
+        }
+    }
+}
+
 #[test]
 fn no_sampler_without_noise_is_worse_than_one_and_a_half_times_euler_on_any_models_schedule() {
     type Grid = fn(usize) -> Result<Schedule>;
