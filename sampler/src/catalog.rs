@@ -222,7 +222,7 @@ impl Samplers<Vec<f64>> {
     /// [`fresh_noise`](crate::proof::fresh_noise).
     ///
     /// # Errors
-    /// As [`Samplers::build`], and if it draws more than 8 noises a step.
+    /// As [`Samplers::build`], and if it draws more than 64 noises a step.
     pub fn fresh_noise(&self, choice: &Choice, steps: usize) -> Result<Vec<f64>> {
         fresh_noise(&*self.build(choice)?, steps)
     }

@@ -239,41 +239,6 @@ fn samplers_without_noise_have_no_share_of_fresh_noise_and_the_others_have() {
     }
 }
 
-#[test]
-fn no_sampler_without_noise_is_worse_than_one_and_a_half_times_euler_on_any_models_schedule() {
-    type Grid = fn(usize) -> Result<Schedule>;
-    let grids: [(&str, Grid); 4] = [
-        ("uniform", |steps| Schedule::uniform(steps)),
-        ("flux", |steps| Schedule::flux(steps, 1.15)),
-        ("sd3", |steps| Schedule::sd3(steps, 3.0)),
-        ("shift", |steps| Schedule::uniform(steps)?.shifted(3.0)),
-    ];
-    let euler = build("euler");
-    let (mut worst, mut uncapped) = (0.0_f64, 0.0_f64);
-    for choice in choices() {
-        let sampler = build(&choice.to_string());
-        if walk(&*sampler, 4).unwrap().noisy {
-            continue;
-        }
-        let reference = choice.given.iter().any(|(key, word)| key == "reference" && word == "true");
-        for (grid, schedule) in grids {
-            for steps in 4..=16 {
-                let error = |sampler: &dyn Sampler<Vec<f64>>| BENCH.error(sampler, schedule(steps).unwrap()).unwrap();
-                let ratio = error(&*sampler) / error(&*euler);
-                match reference {
-                    true => uncapped = uncapped.max(ratio),
-                    false => {
-                        worst = worst.max(ratio);
-                        assert!(ratio < 1.5, "{choice} is {ratio:.2} x euler on {grid} in {steps} steps");
-                    }
-                }
-            }
-        }
-    }
-    println!("at most {worst:.2} x euler with the cap, {uncapped:.1} x without");
-    assert!(uncapped > 20.0, "without the cap there is nothing to cure: {uncapped}");
-}
-
 /// One step of the schedule, so that nothing but the tolerance decides. The number of evaluations grows with its cube
 /// root.
 #[test]
