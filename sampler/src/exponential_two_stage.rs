@@ -33,7 +33,7 @@ pub enum Noises {
     /// One path: the whole step goes through the noise the trial saw.
     Path,
     /// Each stage has its own: that of the trial is forgotten and the whole step draws one. Along a Brownian path both
-    /// are its increments, as in crowsonkb/k-diffusion `sampling.py:543-582`, and then the first is a part of the other.
+    /// are its increments, as in crowsonkb/k-diffusion `sampling.py:543-582`; the first is a part of the other.
     Independent,
 }
 

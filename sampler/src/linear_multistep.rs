@@ -15,8 +15,9 @@ use crate::{Env, Latent, Result, Sampler, Schedule, State, Step, Stepped, Steppe
 /// ```
 ///
 /// With three values and more, the steps before count as at least as long as the one to come, which bounds the weight
-/// of old values where the steps grow. A step to `s' = 0` goes to `E[data | x]`, which leaves the whole at order two. Hairer, Norsett, Wanner: *Solving
-/// Ordinary Differential Equations I*, section III.5; crowsonkb/k-diffusion `sampling.py:247-277`.
+/// of old values where the steps grow. A step to `s' = 0` goes to `E[data | x]`, which leaves the whole at order two. The
+/// error that is told is the difference to the method of one value fewer. Hairer, Norsett, Wanner: *Solving Ordinary
+/// Differential Equations I*, section III.5; crowsonkb/k-diffusion `sampling.py:247-277`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdamsBashforth {
     /// Its name in messages.
