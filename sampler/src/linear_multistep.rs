@@ -94,7 +94,7 @@ impl<T: Latent> Stepper<T> for AdamsBashforthStepper<T> {
                 let nodes = if nodes.len() > 2 { newton::stretched(&nodes, next - sigma) } else { nodes };
                 let integrals = newton::integrate(0.0, next - sigma, nodes.len(), |tau, add| {
                     let basis = newton::basis(&nodes, tau, Quadratic::Interpolating);
-                    basis.iter().enumerate().for_each(|(k, [n, _])| add(k, *n));
+                    basis.enumerate().for_each(|(k, [n, _])| add(k, n));
                 });
                 let velocities: Vec<_> = [&v].into_iter().chain(before.iter().map(|(_, v)| v)).collect();
                 let weighed =
