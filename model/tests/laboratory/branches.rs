@@ -5,18 +5,22 @@ use flowline_sampler::catalog::{Choice, Samplers};
 
 use super::{bits, draft, keep, make, postcard, refused, resolve};
 
-/// Every sampler of the catalogue, and some with corrections around them.
+/// Every sampler of the catalogue, and some with corrections around them. The adaptive one is content with little, for it
+/// alone would take as long as all others.
 fn samplers() -> Vec<Choice> {
     let all = Samplers::<Latents>::builtin();
-    let decorated =
-        ["heun+corrector:k=2", "dpmpp2m+corrector:kind=ou", "langevin+corrector", "adaptive:tolerance=0.01"];
-    let plain = all.iter().map(|about| Choice::new(about.name));
+    let modest = |choice: Choice| match choice.name.as_str() {
+        "adaptive" => choice.with("tolerance", 0.1),
+        _ => choice,
+    };
+    let decorated = ["heun+corrector:k=2", "dpmpp2m+corrector:kind=ou", "langevin+corrector"];
+    let plain = all.iter().map(|about| modest(Choice::new(about.name)));
     plain.chain(decorated.iter().map(|written| written.parse().unwrap())).collect()
 }
 
 #[test]
 fn every_sampler_goes_on_from_a_file_with_the_bits_of_the_uninterrupted_run_also_with_momentum_in_the_guidance() {
-    const STEPS: usize = 5;
+    const STEPS: usize = 4;
     let mut pipeline = postcard();
     for sampler in samplers() {
         let rule = Some("apg:scale=3,momentum=-0.5".parse().unwrap());
@@ -83,8 +87,11 @@ fn the_run_so_far_is_told_after_every_step() {
     assert_eq!(quiet.bits(), whole.bits());
 }
 
-/// What may change at a branch, by what it is called.
-fn changes() -> Vec<(&'static str, Box<dyn Fn(Draft) -> Draft>)> {
+/// A change at a branch, and what it is called.
+type Change = (&'static str, Box<dyn Fn(Draft) -> Draft>);
+
+/// What may change at a branch.
+fn changes() -> Vec<Change> {
     let sampler =
         |written: &'static str| move |draft: Draft| Draft { sampler: Some(written.parse().unwrap()), ..draft };
     vec![
@@ -164,23 +171,6 @@ fn a_branch_of_a_branch_is_walked_from_the_beginning_or_from_whichever_run_is_he
     alone.hold_at(Kept::from_bytes(&file).unwrap(), 1).unwrap();
     let rest = make(&mut alone, &second.kept().request);
     assert_eq!((rest.steps.len(), rest.bits(), rest.warnings), (2, second.bits(), vec!["size-untrained"]));
-}
-
-#[test]
-fn a_branch_draws_no_noise_that_its_parent_drew() {
-    let mut pipeline = postcard();
-    for rng in Rng::ALL {
-        // Two draws a step before the branch, one after it.
-        let asked = Draft { sampler: Some("ddpm+corrector:k=1".parse().unwrap()), rng: Some(rng), ..draft(4) };
-        let parent = keep(&mut pipeline, &asked);
-        let branch = Draft { sampler: Some(Choice::new("noise-refresh")), ..parent.kept().branch_draft(2).unwrap() };
-        // The same branch of a run without noise: with the parent's numbers again, both would move alike.
-        let plain = keep(&mut pipeline, &Draft { sampler: Some(Choice::new("euler")), ..asked });
-        let other = Draft { sampler: branch.sampler.clone(), ..plain.kept().branch_draft(2).unwrap() };
-        let [a, b] = [branch, other].map(|draft| keep(&mut pipeline, &draft));
-        assert_ne!(a.bits(), b.bits(), "{rng}");
-        assert_eq!(a.kept().start.offset, 2);
-    }
 }
 
 #[test]
