@@ -10,6 +10,7 @@ pub mod cli;
 pub mod command;
 #[cfg(feature = "desktop")]
 pub mod desktop;
+pub mod drawing;
 pub mod engine;
 pub mod error;
 pub mod library;

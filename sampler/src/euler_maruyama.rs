@@ -44,7 +44,7 @@ impl<T: Latent> Stepper<T> for EulerMaruyama {
         let h = sigma - next;
         let pull = self.scale * libm::pow(sigma, self.decay) * h; // g^2 h / 2s
         let (keep, along) = (1.0 - pull, -h - pull * (1.0 - sigma));
-        let x = NoisyStep { keep, along, fresh: libm::sqrt(2.0 * sigma * pull) }.take(x, &v, env)?;
+        let x = NoisyStep { keep, along, fresh: libm::sqrt(2.0 * sigma * pull) }.take(step, x, &v, env)?;
         Ok(Stepped { x, denoised })
     }
 }

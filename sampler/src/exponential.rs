@@ -60,7 +60,7 @@ impl<T: Latent> Stepper<T> for Exponential {
         if next == 0.0 {
             return Ok(Stepped { x: denoised.clone(), denoised });
         }
-        let x = NoisyStep::kappa(self.diffusion, sigma, next).take(x, &v, env)?;
+        let x = NoisyStep::kappa(self.diffusion, sigma, next).take(step, x, &v, env)?;
         Ok(Stepped { x, denoised })
     }
 }
@@ -87,11 +87,12 @@ impl NoisyStep {
         Self { keep: 1.0 - next * replaced, along: (next - sigma) - next * replaced * (1.0 - sigma), fresh }
     }
 
-    /// `keep x + along v + fresh z`; where there is no fresh noise none is drawn.
-    pub(crate) fn take<T: Latent>(self, x: &T, v: &T, env: &mut Env<'_, T>) -> Result<T> {
+    /// `keep x + along v + fresh z`, where `z` is the step's part of the noise's path; where there is no fresh noise
+    /// none is drawn.
+    pub(crate) fn take<T: Latent>(self, step: &Step<'_>, x: &T, v: &T, env: &mut Env<'_, T>) -> Result<T> {
         let Self { keep, along, fresh } = self;
         match fresh > 0.0 {
-            true => T::lincomb(&[(keep, x), (along, v), (fresh, &env.normal(x)?)]),
+            true => T::lincomb(&[(keep, x), (along, v), (fresh, &env.increment(x, step.sigma, step.next)?)]),
             false => T::lincomb(&[(keep, x), (along, v)]),
         }
     }

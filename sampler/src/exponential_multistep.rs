@@ -20,6 +20,10 @@
 //!
 //! A method with a *corrector* takes every step twice: first with the polynomial through the values so far, then,
 //! when the model has been evaluated at the point reached, with that value among them. It costs no evaluation.
+//!
+//! The error that is told ([`Env::tell_error`]) is what the oldest value changed in the step, the noise being the same;
+//! where a cap holds that back, the error is held back with it. With a corrector it is what correcting changed in the
+//! step before.
 
 use crate::diffusion::{Diffusion, ratio};
 use crate::facts::{Bias, Evaluations, Facts, Group, LastStep};
@@ -119,8 +123,8 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// The weights of `D` at `sigmas` on the step from `sigma = sigmas[0]` to `next`; `reach` says which nodes the
-    /// polynomial is to think it has.
+    /// The weights of `D` at `sigmas` on the step from `sigma = sigmas[0]` to `next`; `capped` holds old values
+    /// back where the steps grow.
     pub(crate) fn weights(&self, sigmas: &[f64], next: f64, capped: bool) -> Vec<f64> {
         let Some(sigma) = sigmas.first().copied() else { return Vec::new() };
         let total = self.diffusion.data_weight(sigma, next);
@@ -279,6 +283,9 @@ impl<T: Latent> Stepper<T> for ExponentialMultistepStepper<T> {
             }
             _ => None,
         };
+        if let Some(corrected) = &corrected {
+            env.tell_error(T::lincomb(&[(1.0, corrected), (-1.0, x)])?);
+        }
         let x = corrected.as_ref().unwrap_or(x);
         let older = before.iter().take(predicting.saturating_sub(1)).map(|(sigma, data)| (*sigma, data));
         let values: Vec<_> = [(sigma, &denoised)].into_iter().chain(older).collect();
@@ -286,9 +293,13 @@ impl<T: Latent> Stepper<T> for ExponentialMultistepStepper<T> {
         let clock = rule.diffusion.clock(sigma, next);
         let kept = (next / sigma) * libm::exp(-clock);
         let fresh = next * libm::sqrt(-libm::expm1(-2.0 * clock));
-        let noise = if clock > 0.0 { Some(env.normal(x)?) } else { None };
+        let noise = if clock > 0.0 { Some(env.increment(x, sigma, next)?) } else { None };
         let terms: Vec<_> = [(kept, x)].into_iter().chain(noise.as_ref().map(|z| (fresh, z))).collect();
         let stepped = combine(&rule, &terms, &values, next, method.capped)?;
+        let error = if method.corrector { None } else { last_term(&rule, &values, next, method.capped)? };
+        if let Some(error) = error {
+            env.tell_error(error);
+        }
         let carried = if method.corrector { Some(T::lincomb(&terms)?) } else { None };
         self.carried = carried;
         self.history.push(sigma, denoised.clone());
@@ -326,4 +337,18 @@ pub(crate) fn combine<T: Latent>(
     let weighed = rule.weights(&sigmas, next, capped).into_iter().zip(values).map(|(w, (_, data))| (w, *data));
     let all: Vec<_> = terms.iter().copied().chain(weighed.filter(|(weight, _)| *weight != 0.0)).collect();
     T::lincomb(&all)
+}
+
+/// What `D` at the last of the values changes: the step minus the same step without it. `None` where it counts for
+/// nothing.
+pub(crate) fn last_term<T: Latent>(rule: &Rule, values: &[(f64, &T)], next: f64, capped: bool) -> Result<Option<T>> {
+    let sigmas: Vec<f64> = values.iter().map(|(sigma, _)| *sigma).collect();
+    let Some((_, fewer)) = sigmas.split_last() else { return Ok(None) };
+    let without = rule.weights(fewer, next, capped).into_iter().chain([0.0]);
+    let changes = rule.weights(&sigmas, next, capped).into_iter().zip(without).map(|(with, without)| with - without);
+    let terms: Vec<_> = changes.zip(values).map(|(change, (_, data))| (change, *data)).collect();
+    match !fewer.is_empty() && terms.iter().any(|(change, _)| *change != 0.0) {
+        true => T::lincomb(&terms).map(Some),
+        false => Ok(None),
+    }
 }

@@ -95,9 +95,17 @@ impl<T: Latent> Stepper<T> for AdamsBashforthStepper<T> {
                     let basis = newton::basis(&nodes, tau, Quadratic::Interpolating);
                     basis.iter().enumerate().for_each(|(k, [n, _])| add(k, *n));
                 });
-                let velocities = [&v].into_iter().chain(before.iter().map(|(_, v)| v));
-                let terms = newton::weights(&nodes, &integrals).into_iter().zip(velocities);
-                T::lincomb(&[(1.0, x)].into_iter().chain(terms).collect::<Vec<_>>())?
+                let velocities: Vec<_> = [&v].into_iter().chain(before.iter().map(|(_, v)| v)).collect();
+                let weighed =
+                    |integrals: &[f64]| newton::weights(&nodes, integrals).into_iter().zip(velocities.clone());
+                if let [older @ .., last] = &integrals[..]
+                    && !older.is_empty()
+                {
+                    // Newton's last term is what the method of one value fewer lacks.
+                    let only_last: Vec<f64> = older.iter().map(|_| 0.0).chain([*last]).collect();
+                    env.tell_error(T::lincomb(&weighed(&only_last).collect::<Vec<_>>())?);
+                }
+                T::lincomb(&[(1.0, x)].into_iter().chain(weighed(&integrals)).collect::<Vec<_>>())?
             }
         };
         self.history.push(sigma, v);

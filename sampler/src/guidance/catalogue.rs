@@ -56,7 +56,7 @@ impl<T: Measure> Entry<BuildRule<T>> {
 const SCALE: Parameter = Parameter {
     key: "scale",
     meaning: "how closely to follow the prompt; 1 is no guidance and half the cost",
-    kind: Kind::Number { default: 4.5, min: 0.0, max: 50.0 },
+    kind: Kind::Number { default: 4.5, min: 0.0, max: 100.0 },
 };
 
 const fn sigma(key: &'static str, meaning: &'static str, default: f64) -> Parameter {
