@@ -1,6 +1,7 @@
 //! The whole command line as types. What is typed is parsed here and nowhere else; what it means for a model is decided
 //! by `Draft::resolve`.
 
+pub mod grid;
 mod refusal;
 mod values;
 
@@ -11,6 +12,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueH
 use flowline_sampler::catalog::Choice;
 
 use crate::{Registry, Result};
+pub use grid::Grid;
 pub use values::{PICTURES_AT_ONCE, Seeds};
 
 /// Pictures from text on your own machine
@@ -29,6 +31,8 @@ pub struct Args {
 pub enum Command {
     /// Make pictures of a prompt
     Generate(Box<Generate>),
+    /// Make a picture in every combination of some options, with a table and a contact sheet
+    Grid(Box<Grid>),
     /// List the samplers and schedules with their parameters
     #[command(alias = "schedules")]
     Samplers(Listing),

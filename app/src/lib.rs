@@ -14,6 +14,7 @@ pub mod desktop;
 pub mod drawing;
 pub mod engine;
 pub mod error;
+pub mod grid;
 pub mod library;
 pub mod record;
 pub mod registry;

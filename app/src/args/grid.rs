@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, ValueEnum, ValueHint};
+use clap::{ArgAction, ArgMatches, FromArgMatches, ValueEnum, ValueHint};
 
-use super::Generate;
+use super::{Generate, refusal};
+use crate::Result;
 use crate::grid::{Reference, Shard};
-use crate::{Failure, Result};
 
 /// Options of `grid`.
 #[derive(Debug, clap::Args)]
@@ -66,7 +66,7 @@ pub struct ForAll {
     pub written: Vec<(String, OsString)>,
 }
 
-impl clap::FromArgMatches for ForAll {
+impl FromArgMatches for ForAll {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let generate = Generate::from_arg_matches(matches)?;
         Ok(Self { generate, written: written(matches) })
@@ -82,9 +82,14 @@ impl clap::Args for ForAll {
     fn augment_args(command: clap::Command) -> clap::Command {
         let heading = "Options of `generate`, for all cells";
         Generate::augment_args(command.next_help_heading(heading)).mut_args(|argument| match argument.get_long() {
-            Some("output") => argument.value_name("FOLDER").help("The folder of the grid; the same command goes on where it stopped").long_help(None::<&str>),
+            Some("output") => argument
+                .value_name("FOLDER")
+                .help("The folder of the grid; the same command goes on where it stopped")
+                .long_help(None::<&str>),
             Some("force") => argument.help("Begin a grid in a folder that holds other files"),
-            Some("json") => argument.help("Print a JSON object for every cell that is made instead of the tables' paths"),
+            Some("json") => {
+                argument.help("Print a JSON object for every cell that is made instead of the tables' paths")
+            }
             Some("dry-run") => argument.help("List the cells with their keys and evaluations, and stop"),
             Some(name) if NOT_HERE.contains(&name) => argument.hide(true),
             _ => argument,
@@ -142,10 +147,9 @@ pub fn word(name: &str, value: Option<&OsStr>) -> OsString {
 ///
 /// # Errors
 /// As `generate` itself.
-pub fn generate_from(words: impl IntoIterator<Item = OsString>) -> Result<Box<Generate>> {
+pub fn generate_from(words: impl IntoIterator<Item = OsString>) -> Result<Generate> {
     let words: Vec<OsString> = ["flowline", "generate"].map(OsString::from).into_iter().chain(words).collect();
-    match super::parse(&words)? {
-        super::Asked::Run(super::Args { command: Some(super::Command::Generate(generate)) }) => Ok(generate),
-        _ => Err(Failure::usage("a cell asks for help instead of a picture", "leave --help out of the axes")),
-    }
+    let read = options().try_get_matches_from(words.iter().skip(1));
+    let generate = read.and_then(|matches| Generate::from_arg_matches(&matches));
+    generate.map_err(|error| refusal::failure(&error, &words))
 }

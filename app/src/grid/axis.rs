@@ -80,7 +80,8 @@ fn option(name: &str) -> Result<String> {
     let command = args::grid::options();
     let known = command.get_arguments().find(|argument| {
         let long = argument.get_long() == Some(&name);
-        let alias = argument.get_all_aliases().is_some_and(|all| all.iter().any(|alias| alias.replace('_', "-") == name));
+        let alias =
+            argument.get_all_aliases().is_some_and(|all| all.iter().any(|alias| alias.replace('_', "-") == name));
         let letter = argument.get_short().is_some_and(|letter| name == letter.to_string());
         long || alias || letter
     });
@@ -96,7 +97,9 @@ fn option(name: &str) -> Result<String> {
             let names = command.get_arguments().filter_map(clap::Arg::get_long).filter(|long| !BESIDES.contains(long));
             let nearest = names.map(|long| (strsim::damerau_levenshtein(&name, long), long)).min();
             let hint = match nearest {
-                Some((distance, long)) if distance <= 2.max(name.chars().count() / 2) => format!("did you mean '{long}'?"),
+                Some((distance, long)) if distance <= 2.max(name.chars().count() / 2) => {
+                    format!("did you mean '{long}'?")
+                }
                 _ => "an axis is an option of `flowline generate`, without its dashes".into(),
             };
             Err(Failure::usage(format!("there is no option '{name}' to make an axis of"), hint))
@@ -145,7 +148,10 @@ mod tests {
     #[test]
     fn values_are_cut_at_commas_and_parameters_stay_with_their_name() {
         assert_eq!(values(&["steps=4, 8,16"]), [["4", "8", "16"]]);
-        assert_eq!(values(&["sampler=euler,langevin:scale=1,decay=0,ab2"]), [["euler", "langevin:scale=1,decay=0", "ab2"]]);
+        assert_eq!(
+            values(&["sampler=euler,langevin:scale=1,decay=0,ab2"]),
+            [["euler", "langevin:scale=1,decay=0", "ab2"]]
+        );
         assert_eq!(
             values(&["sampler=heun+corrector:k=2,snr=0.1,churn:churn=10"]),
             [["heun+corrector:k=2,snr=0.1", "churn:churn=10"]]

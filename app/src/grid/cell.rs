@@ -57,9 +57,10 @@ pub fn key(request: &Request) -> Result<String> {
 
 /// A combination of values as people read it: `sampler=ab2 steps=8`.
 pub fn label(axes: &[Axis], at: &[String]) -> String {
-    let pairs = axes.iter().zip(at).map(|(axis, value)| match value.contains(char::is_whitespace) || value.is_empty() {
-        true => format!("{}='{value}'", axis.name),
-        false => format!("{}={value}", axis.name),
-    });
+    let pairs =
+        axes.iter().zip(at).map(|(axis, value)| match value.contains(char::is_whitespace) || value.is_empty() {
+            true => format!("{}='{value}'", axis.name),
+            false => format!("{}={value}", axis.name),
+        });
     pairs.collect::<Vec<_>>().join(" ")
 }

@@ -102,7 +102,25 @@ impl Folder {
             // What systems and our own killed runs leave about.
             if !name.as_encoded_bytes().starts_with(b".") {
                 let what = format!("{} holds other files, such as {}", self.path.display(), name.to_string_lossy());
-                return Err(Failure::new(what, "give an empty or a new folder after -o, or --force to put a grid among them"));
+                return Err(Failure::new(
+                    what,
+                    "give an empty or a new folder after -o, or --force to put a grid among them",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the folder and those inside, as far as they are missing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn prepare(&self) -> Result<()> {
+        for folder in [self.path.clone(), self.path.join(CELLS), self.path.join(REFERENCES)] {
+            if let Err(error) = fs::create_dir(&folder)
+                && !folder.is_dir()
+            {
+                return Err(Failure::io(&folder, error));
             }
         }
         Ok(())
@@ -113,13 +131,6 @@ impl Folder {
     /// # Errors
     /// What the system says.
     pub fn claim(&self, plan: &Plan) -> Result<Claim> {
-        for folder in [self.path.clone(), self.path.join(CELLS)] {
-            if let Err(error) = fs::create_dir(&folder)
-                && error.kind() != io::ErrorKind::AlreadyExists
-            {
-                return Err(Failure::io(&folder, error));
-            }
-        }
         let path = self.path.join(PLAN);
         let failed = |e| Failure::io(&path, e);
         let json = json(plan)?;
@@ -161,12 +172,6 @@ impl Folder {
     /// # Errors
     /// What the system says.
     pub fn keep_reference(&self, key: &str, latents: &Latents) -> Result<()> {
-        let folder = self.path.join(REFERENCES);
-        if let Err(error) = fs::create_dir(&folder)
-            && error.kind() != io::ErrorKind::AlreadyExists
-        {
-            return Err(Failure::io(&folder, error));
-        }
         let bytes = latents.save()?;
         self.write(&Path::new(REFERENCES).join(format!("{key}.safetensors")), |out| out.write_all(&bytes))
     }

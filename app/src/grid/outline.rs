@@ -53,7 +53,8 @@ impl Outline {
         for alternatives in ALTERNATIVES {
             let told = |name: &&&str| is_axis(name) || given(name);
             let mut told = alternatives.iter().filter(told);
-            if let (Some(one), Some(other), true) = (told.next(), told.next(), alternatives.iter().any(|n| is_axis(n))) {
+            if let (Some(one), Some(other), true) = (told.next(), told.next(), alternatives.iter().any(|n| is_axis(n)))
+            {
                 let what = format!("{one} and {other} contradict each other");
                 return Err(Failure::usage(what, "leave one of them out; both say the same thing"));
             }
@@ -75,7 +76,8 @@ impl Outline {
             (None, false, false) => Some(asked::piped_prompt()?),
             (named, ..) => named,
         };
-        let mut words: Vec<OsString> = prompt.map(|prompt| word("prompt", Some(OsStr::new(&prompt)))).into_iter().collect();
+        let mut words: Vec<OsString> =
+            prompt.map(|prompt| word("prompt", Some(OsStr::new(&prompt)))).into_iter().collect();
         if let Some(Seeds::Listed(seeds)) = all.generate.seed.as_ref().filter(|_| given("seed"))
             && seeds.len() > 1
         {

@@ -11,7 +11,7 @@ use super::cell::{key, label};
 use super::reference::Habits;
 use super::{Axis, Cell, Outline, axis};
 use crate::args::grid::{Align, generate_from, word};
-use crate::args::{PICTURES_AT_ONCE, Generate};
+use crate::args::{Generate, PICTURES_AT_ONCE};
 use crate::cli::asked::Asked;
 use crate::{Failure, Registry, Result};
 
@@ -315,7 +315,8 @@ impl Plan {
 fn changed(here: &Request, there: &Request) -> String {
     let [here, there] = [here, there].map(|request| serde_json::to_value(request).unwrap_or_default());
     let fields = here.as_object().into_iter().flatten().filter(|(name, _)| *name != "made_with");
-    let mut different = fields.filter_map(|(name, here)| Some((name, here, there.get(name)?)).filter(|_| there.get(name) != Some(here)));
+    let mut different = fields
+        .filter_map(|(name, here)| Some((name, here, there.get(name)?)).filter(|_| there.get(name) != Some(here)));
     match different.next() {
         Some((name, here, there)) => {
             format!("{name} {} here, {} asked for", shortened(&here.to_string()), shortened(&there.to_string()))

@@ -97,7 +97,8 @@ mod tests {
     use super::*;
 
     fn numbers(shard: &str, variables: &[(&str, &str)]) -> Result<(usize, usize), String> {
-        let look = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let look =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         shard.parse::<Shard>().and_then(|shard| shard.numbers(look)).map_err(|failure| failure.what)
     }
 
