@@ -31,6 +31,14 @@ impl Latents {
         Ok(Self(Tensor::from_vec(values, shape, device)?))
     }
 
+    /// Latents of shape `(1, c, h, w)` in which every value is `value`.
+    ///
+    /// # Errors
+    /// If the tensor cannot be made.
+    pub fn flat((c, h, w): (usize, usize, usize), value: f32) -> Result<Self> {
+        Self::from_values(vec![value; c * h * w], (1, c, h, w), &Device::Cpu)
+    }
+
     /// Standard normal latents of shape `(seeds.len(), c, h, w)`: item `i` depends on `seeds[i]` and `key` alone.
     ///
     /// # Errors

@@ -132,6 +132,11 @@ impl Request {
         MemoryPlan::new(spec.footprint(self.width, self.height))
     }
 
+    /// Whether guidance looks at the negative prompt: at scale 1 it has no weight and is never evaluated.
+    pub fn uses_negative(&self) -> bool {
+        rule::scale(&self.rule) != Some(1.0)
+    }
+
     /// The request for one of its pictures alone.
     #[must_use]
     pub fn for_seed(&self, seed: u64) -> Self {

@@ -17,7 +17,7 @@ pub struct Metrics<T> {
 }
 
 /// The figures of one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StepMetrics {
     /// The size of the velocity `v = (x - denoised)/sigma` at the step's beginning.
     pub v: f64,

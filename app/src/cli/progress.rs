@@ -252,6 +252,8 @@ fn duration(seconds: f64) -> String {
 mod tests {
     use super::*;
 
+    use flowline_sampler::metrics::StepMetrics;
+
     fn step(picture: usize, taken: usize) -> StepDone {
         StepDone {
             picture,
@@ -262,7 +264,9 @@ mod tests {
             next: 0.25,
             evaluations: 4,
             elapsed: Duration::from_secs(2),
+            metrics: StepMetrics::default(),
             preview: None,
+            kept: None,
         }
     }
 
