@@ -177,7 +177,8 @@ fn merge(path: &Path, args: &Grid, reporter: &mut Reporter) -> Result<Exit> {
     let own = own.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
     let told = |name: &&str| !["json", "progress", "verbose", "threads"].contains(name);
     if let Some(name) = own.chain(all.written.iter().map(|(name, _)| name.as_str())).find(told) {
-        let what = format!("--merge takes no {}", if name == "prompt" { "prompt" } else { &format!("--{name}") });
+        let name = if name == "prompt" { name.to_owned() } else { format!("--{name}") };
+        let what = format!("--merge takes no {name}");
         return Err(Failure::usage(what, "the folder says what its grid is: flowline grid --merge lab/"));
     }
     let folder = Folder::named(Some(path))?;

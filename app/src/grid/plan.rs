@@ -104,10 +104,12 @@ impl Seeding {
     }
 
     fn shared(&mut self, spec: &Spec) -> Result<u64> {
-        match self.shared {
-            Some(seed) => Ok(seed),
-            None => Ok(*self.shared.insert(self.next(spec)?)),
-        }
+        let seed = match self.shared {
+            Some(seed) => seed,
+            None => self.next(spec)?,
+        };
+        self.shared = Some(seed);
+        Ok(seed)
     }
 }
 

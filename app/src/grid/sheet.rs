@@ -9,7 +9,8 @@ use image::imageops::{FilterType, overlay, resize};
 use image::{Rgb, RgbImage};
 
 use super::{Axis, Cell, Folder, Plan, Row};
-use crate::drawing::{Across, LINE, Lettering, Up};
+use crate::drawing::lettering::LINE;
+use crate::drawing::{Across, Lettering, Up};
 use crate::{Result, record};
 
 /// The file's name.
