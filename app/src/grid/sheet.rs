@@ -15,10 +15,12 @@ use crate::{Result, record};
 
 /// The file's name.
 const SHEET: &str = "sheet.png";
-/// The longest side of a picture on the sheet, pixels; less where there are many.
+/// The longest side of a picture on the sheet, pixels; less where there are many. None is enlarged.
 const SIDES: std::ops::RangeInclusive<u32> = 48..=256;
 /// The sheet is about so wide at most, pixels.
 const WIDEST: u32 = 8192;
+/// The narrowest that a column may be, for what stands under the pictures.
+const NARROWEST: u32 = 120;
 /// Between pictures, and around the sheet.
 const GAP: u32 = 12;
 /// The labels' size, and that of what stands under a picture.
@@ -55,6 +57,8 @@ struct Layout {
     columns: usize,
     /// Longest side of a picture.
     side: u32,
+    /// Width of a column.
+    column: u32,
     /// The corner of the first picture.
     left: u32,
     top: u32,
@@ -70,7 +74,8 @@ impl Layout {
         let count = |at: usize| plan.axes.get(at).map_or(1, |axis| axis.values.len());
         let (rows, columns) = (down.iter().map(|at| count(*at)).product::<usize>(), across.map_or(1, count));
         let room = WIDEST / u32::try_from(columns).unwrap_or(u32::MAX).max(1);
-        let side = room.saturating_sub(GAP).clamp(*SIDES.start(), *SIDES.end());
+        let largest = plan.cells.iter().map(|cell| cell.request.width.max(cell.request.height)).max().unwrap_or(1);
+        let side = room.saturating_sub(GAP).clamp(*SIDES.start(), *SIDES.end()).min(largest);
         let labels =
             plan.cells.iter().flat_map(|cell| lines(plan, cell, &down)).map(|line| Lettering::new(LABEL).width(&line));
         let labels = labels.fold(0.0, f64::max).min(LABELS).ceil() as u32;
@@ -85,25 +90,33 @@ impl Layout {
             rows,
             columns,
             side,
+            column: side.max(NARROWEST),
         }
     }
 
     fn size(&self) -> (u32, u32) {
         let times = |count: usize, pitch: u32| u32::try_from(count).unwrap_or(u32::MAX).saturating_mul(pitch);
-        let (width, height) = (times(self.columns, self.side + GAP), times(self.rows, self.pitch));
+        let (width, height) = (times(self.columns, self.column + GAP), times(self.rows, self.pitch));
         (self.left.saturating_add(width), self.top.saturating_add(height).saturating_add(GAP))
     }
 
     /// The corner of the picture in a row and column.
     fn corner(&self, row: usize, column: usize) -> [i64; 2] {
         let at = |from: u32, count: usize, pitch: u32| i64::from(from) + count as i64 * i64::from(pitch);
-        [at(self.left, column, self.side + GAP), at(self.top, row, self.pitch)]
+        [at(self.left, column, self.column + GAP), at(self.top, row, self.pitch)]
     }
 }
 
-/// The labels of a cell's row, a line an axis.
-fn lines(plan: &Plan, cell: &Cell, down: &[usize]) -> Vec<String> {
-    down.iter().filter_map(|at| Some(format!("{}={}", plan.axes.get(*at)?.name, cell.at.get(*at)?))).collect()
+/// The labels of a cell on some of the axes, a line an axis. Words speak for themselves, numbers need a name.
+fn lines(plan: &Plan, cell: &Cell, axes: &[usize]) -> Vec<String> {
+    let line = |at: &usize| {
+        let (axis, value) = (plan.axes.get(*at)?, cell.at.get(*at)?);
+        Some(match value.parse::<f64>() {
+            Ok(_) => format!("{}={value}", axis.name),
+            Err(_) => value.replace('\n', " "),
+        })
+    };
+    axes.iter().filter_map(line).collect()
 }
 
 /// The sheet; `picture` finds what came of a cell.
@@ -129,8 +142,8 @@ fn draw(plan: &Plan, picture: &mut dyn FnMut(&Cell) -> Option<(Row, RgbImage)>) 
         {
             let value = lines(plan, cell, &[across]).concat();
             let above = lettering.placed(Across::Middle, Up::Bottom);
-            let value = above.fitted(&value, f64::from(layout.side));
-            above.write(&mut sheet, &value, DARK, [x + i64::from(layout.side / 2), y - 2]);
+            let value = above.fitted(&value, f64::from(layout.column));
+            above.write(&mut sheet, &value, DARK, [x + i64::from(layout.column / 2), y - 2]);
         }
         if column == 0 {
             let step = (LABEL * LINE).ceil() as i64;
@@ -150,7 +163,7 @@ fn draw(plan: &Plan, picture: &mut dyn FnMut(&Cell) -> Option<(Row, RgbImage)>) 
                 caption(&row)
             }
         };
-        let caption = below.fitted(&caption, f64::from(layout.side));
+        let caption = below.fitted(&caption, f64::from(layout.column));
         below.write(&mut sheet, &caption, SOFT, [x, y + i64::from(layout.side) + 2]);
     }
     sheet

@@ -169,6 +169,11 @@ fn model_folders_that_are_none_are_refused() {
 }
 
 #[test]
+fn grids_that_make_no_sense_are_refused() {
+    check_refused(&rows(include_str!("grids.txt")));
+}
+
+#[test]
 fn odd_prompts_and_surroundings_make_a_picture_and_a_warning() {
     check_warned(&rows(include_str!("warned.txt")));
 }

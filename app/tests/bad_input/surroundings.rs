@@ -15,6 +15,10 @@ const VAE: &str = "vae/diffusion_pytorch_model.safetensors";
 /// Puts what is called `name` into `dir`.
 pub fn prepare(name: &str, dir: &Path) {
     let write = |file: &str, bytes: &[u8]| fs::write(dir.join(file), bytes).expect("a file");
+    let grid = |json: &str| {
+        fs::create_dir(dir.join("lab")).expect("a folder");
+        write("lab/grid.json", json.as_bytes());
+    };
     let model = |change: &dyn Fn(&Path)| {
         copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/postcard"), &dir.join("model"));
         change(&dir.join("model"));
@@ -55,6 +59,9 @@ pub fn prepare(name: &str, dir: &Path) {
             record["model"]["name"] = json!("my-model");
             record.to_string()
         }),
+
+        "a-grid-of-the-future" => grid(r#"{"grid": 99, "cells": "all"}"#),
+        "a-grid-that-is-none" => grid(r#"{"grid": 1, "axes": [], "cells": [{}]}"#),
 
         "a-note" => write("home/notes.txt", b""),
         "a-model-without-VAE" => model(&|model| fs::remove_file(model.join(VAE)).expect("the file")),
