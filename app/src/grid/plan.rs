@@ -8,7 +8,6 @@ use flowline_sampler::schedule::STEPS;
 use serde::{Deserialize, Serialize};
 
 use super::cell::{key, label};
-use super::reference::Habits;
 use super::{Axis, Cell, Outline, axis};
 use crate::args::grid::{Align, generate_from, word};
 use crate::args::{Generate, PICTURES_AT_ONCE};
@@ -192,14 +191,13 @@ impl Outline {
         };
         let Asked { model, mut draft, warnings, .. } = Asked::read(generate)?;
         tell(warnings);
-        let samplers = models.registry().proof_samplers();
         let spec = models.open(&model)?.spec();
         if draft.seeds.is_empty() {
             draft.seeds = vec![seeding.shared(spec)?];
         }
         let budget = match (self.align, draft.steps) {
             (Align::Nfe, Some(budget)) => {
-                draft.steps = Some(fitting(&draft, budget as u64, spec, samplers)?);
+                draft.steps = Some(fitting(&draft, budget as u64, spec)?);
                 Some(budget as u64)
             }
             _ => None,
@@ -207,7 +205,7 @@ impl Outline {
         let Resolved { request, warnings } = draft.resolve(spec)?;
         tell(warnings);
         let facts = spec.samplers.facts(&request.sampler)?;
-        let evaluations = facts.evaluations.total(request.steps) * calls(&request, samplers)?;
+        let evaluations = facts.evaluations.total(request.steps) * calls(&request);
         let key = key(&request)?;
         Ok(Cell { key, at, budget, evaluations, order: facts.order, reference: None, model, request })
     }
@@ -246,22 +244,14 @@ fn combinations(axes: &[Axis]) -> Result<Vec<Vec<String>>> {
 }
 
 /// How often the model runs for one evaluation of the guided field. A rule may do with less on a part of the way.
-fn calls(request: &Request, samplers: &flowline_sampler::catalog::Samplers<Vec<f64>>) -> Result<u64> {
-    match request.cfg == 1.0 {
-        true => Ok(1 + u64::from(Habits::of(request, samplers)?.unconditional)),
-        false => Ok(2),
-    }
+fn calls(request: &Request) -> u64 {
+    1 + u64::from(request.uses_negative())
 }
 
 /// The largest number of steps whose evaluations fit into `budget`.
-fn fitting(
-    draft: &Draft,
-    budget: u64,
-    spec: &Spec,
-    samplers: &flowline_sampler::catalog::Samplers<Vec<f64>>,
-) -> Result<usize> {
+fn fitting(draft: &Draft, budget: u64, spec: &Spec) -> Result<usize> {
     let one = Draft { steps: Some(1), ..draft.clone() }.resolve(spec)?.request;
-    let (evaluations, calls) = (spec.samplers.facts(&one.sampler)?.evaluations, calls(&one, samplers)?);
+    let (evaluations, calls) = (spec.samplers.facts(&one.sampler)?.evaluations, calls(&one));
     // Every step costs something, so no more steps than evaluations come into question, and more steps cost more.
     let most = usize::try_from(budget).unwrap_or(usize::MAX).min(*STEPS.end());
     let (mut fits, mut exceeds) = (0, most + 1);

@@ -14,7 +14,7 @@ use flowline_model::{Draft, Request, Rng, Spec};
 use flowline_sampler::catalog::{Choice, Samplers};
 use flowline_sampler::fields::AffineGaussian;
 use flowline_sampler::schedule::STEPS;
-use flowline_sampler::{Env, Meter, Noise, NoiseKey, Schedule, Span, Velocity, integrate};
+use flowline_sampler::{Env, Meter, Noise, NoiseKey, Sampler, Schedule, Span, Velocity, integrate};
 
 use crate::{Failure, Result};
 
@@ -77,8 +77,7 @@ impl Reference {
         if request.stop_after.is_some_and(|stop| stop < request.steps) {
             return Ok(None);
         }
-        let [ours, theirs] = [request, &reference].map(|request| Habits::of(request, samplers));
-        let comparable = match (ours?.noise, theirs?.noise) {
+        let comparable = match (drawn(request, samplers)?, drawn(&reference, samplers)?) {
             (Drawn::Nothing, Drawn::Nothing) => true,
             (Drawn::Path, Drawn::Path) => request.rng == Rng::Brownian && request.sampler == reference.sampler,
             _ => false,
@@ -87,18 +86,9 @@ impl Reference {
     }
 }
 
-/// What a sampler does on its way, found out by watching it with a closed form in the model's place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Habits {
-    /// What noise it draws.
-    pub(super) noise: Drawn,
-    /// Whether it asks for the unconditional prediction, which costs an evaluation even without guidance.
-    pub(super) unconditional: bool,
-}
-
 /// What noise a sampler draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Drawn {
+enum Drawn {
     /// None.
     Nothing,
     /// Increments of a path.
@@ -107,31 +97,28 @@ pub(super) enum Drawn {
     Fresh,
 }
 
-impl Habits {
-    /// Of the request's sampler along the request's sigmas.
-    ///
-    /// # Errors
-    /// Those of the sampler.
-    pub(super) fn of(request: &Request, samplers: &Samplers<Vec<f64>>) -> Result<Self> {
-        let sampler = samplers.build(&request.sampler)?;
-        let schedule = Schedule::explicit(request.sigmas.clone())?;
-        let mut field = Watched { field: AffineGaussian { mean: 1.0, variance: 0.25 }, unconditional: false };
-        let (mut ear, mut on) = (Ear { noise: Drawn::Nothing }, || ControlFlow::Continue(()));
-        let mut env = Env::new(&mut field, &mut ear, &mut on);
-        integrate(sampler.as_ref(), schedule, vec![1.0], &mut env, |_| {})?;
-        Ok(Self { noise: ear.noise, unconditional: field.unconditional })
-    }
+/// What noise the request's sampler draws along the request's sigmas, found out by listening while it follows a closed
+/// form.
+fn drawn(request: &Request, samplers: &Samplers<Vec<f64>>) -> Result<Drawn> {
+    let sampler = samplers.build(&request.sampler)?;
+    let schedule = Schedule::explicit(request.sigmas.clone())?;
+    listen(sampler.as_ref(), schedule)
 }
 
-/// A field that remembers whether its unconditional prediction was asked for.
-struct Watched {
-    field: AffineGaussian,
-    unconditional: bool,
+/// What noise `sampler` draws along `schedule`.
+fn listen(sampler: &dyn Sampler<Vec<f64>>, schedule: Schedule) -> Result<Drawn> {
+    let mut field = Guidable(AffineGaussian { mean: 1.0, variance: 0.25 });
+    let (mut ear, mut on) = (Ear(Drawn::Nothing), || ControlFlow::Continue(()));
+    integrate(sampler, schedule, vec![1.0], &mut Env::new(&mut field, &mut ear, &mut on), |_| {})?;
+    Ok(ear.0)
 }
 
-impl Velocity<Vec<f64>> for Watched {
+/// A field that has an unconditional prediction for samplers that need one.
+struct Guidable(AffineGaussian);
+
+impl Velocity<Vec<f64>> for Guidable {
     fn velocity(&mut self, x: &Vec<f64>, sigma: f64, meter: &mut Meter<'_>) -> flowline_sampler::Result<Vec<f64>> {
-        self.field.velocity(x, sigma, meter)
+        self.0.velocity(x, sigma, meter)
     }
 
     fn velocity_and_unconditional(
@@ -140,27 +127,57 @@ impl Velocity<Vec<f64>> for Watched {
         sigma: f64,
         meter: &mut Meter<'_>,
     ) -> flowline_sampler::Result<(Vec<f64>, Option<Vec<f64>>)> {
-        self.unconditional = true;
-        let v = self.field.velocity(x, sigma, meter)?;
+        let v = self.0.velocity(x, sigma, meter)?;
         Ok((v.clone(), Some(v)))
     }
 }
 
 /// Noise that is none, and remembers what was asked for.
-struct Ear {
-    noise: Drawn,
-}
+struct Ear(Drawn);
 
 impl Noise<Vec<f64>> for Ear {
     fn normal(&mut self, like: &Vec<f64>, _: NoiseKey) -> flowline_sampler::Result<Vec<f64>> {
-        self.noise = Drawn::Fresh;
+        self.0 = Drawn::Fresh;
         Ok(vec![0.0; like.len()])
     }
 
     fn increment(&mut self, like: &Vec<f64>, _: NoiseKey, _: Span) -> flowline_sampler::Result<Vec<f64>> {
-        if self.noise == Drawn::Nothing {
-            self.noise = Drawn::Path;
+        if self.0 == Drawn::Nothing {
+            self.0 = Drawn::Path;
         }
         Ok(vec![0.0; like.len()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_a_sampler_with_its_steps() {
+        let reference: Reference = "langevin:scale=1,steps=200,decay=0".parse().unwrap();
+        assert_eq!(reference.to_string(), "langevin:scale=1,decay=0,steps=200");
+        assert_eq!(reference, reference.to_string().parse().unwrap());
+        for text in ["", "heun", "heun:steps=0", "heun:steps=x", "heun:200", "heun:steps=10001"] {
+            assert!(text.parse::<Reference>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn samplers_are_told_apart_by_the_noise_they_draw() {
+        let samplers = Samplers::builtin();
+        let of = |written: &str| {
+            let sampler = samplers.build(&written.parse::<Choice>().unwrap()).unwrap();
+            listen(sampler.as_ref(), Schedule::uniform(8).unwrap()).unwrap()
+        };
+        for name in ["euler", "heun", "unipc", "adaptive", "euler-cfg-pp", "langevin:scale=0", "churn:churn=0"] {
+            assert_eq!(of(name), Drawn::Nothing, "{name}");
+        }
+        for name in ["langevin:scale=1", "euler-maruyama", "ddpm", "er-sde"] {
+            assert_eq!(of(name), Drawn::Path, "{name}");
+        }
+        for name in ["churn:churn=10", "heun+corrector:k=1", "langevin:scale=1+corrector:k=1"] {
+            assert_eq!(of(name), Drawn::Fresh, "{name}");
+        }
     }
 }
