@@ -19,9 +19,9 @@ const GRID: [&str; 20] = [
     "grid",
     PROMPT,
     "-W",
-    "64",
+    "32",
     "-H",
-    "64",
+    "32",
     "--cfg",
     "1",
     "--axis",
@@ -209,7 +209,7 @@ fn killed_at_any_moment_it_goes_on_and_ends_as_if_it_had_never_stopped() {
 #[test]
 fn ctrl_c_saves_nothing_of_the_cell_at_work_and_the_grid_goes_on() {
     let words = |output: &'static str| {
-        let small = ["grid", PROMPT, "-W", "64", "-H", "64", "--cfg", "1", "-s", "1", "--axis", "steps=2,60"];
+        let small = ["grid", PROMPT, "-W", "32", "-H", "32", "--cfg", "1", "-s", "1", "--axis", "steps=2,90"];
         [&small[..], &["--progress", "json", "-o", output]].concat()
     };
     let sandbox = Sandbox::new();
@@ -224,7 +224,7 @@ fn ctrl_c_saves_nothing_of_the_cell_at_work_and_the_grid_goes_on() {
     assert_eq!((ran.code, ran.stdout.len()), (Some(130), 0), "{rest}");
     let folder = sandbox.path().join("lab");
     let names: Vec<String> = all(&folder).into_keys().collect();
-    let [row, plan, picture] = &names[..] else { panic!("{names:?}") };
+    let [row, picture, plan] = &names[..] else { panic!("{names:?}") };
     assert!(row.starts_with("cells/euler-steps2-") && plan == "grid.json" && picture.starts_with("euler-steps2-"));
 
     sandbox.run(words("lab")).ok();
@@ -236,10 +236,11 @@ fn ctrl_c_saves_nothing_of_the_cell_at_work_and_the_grid_goes_on() {
 fn a_disk_that_is_full_in_the_middle_is_an_error_and_the_grid_goes_on_when_there_is_room() {
     let sandbox = Sandbox::new();
     let words = |output: &'static str| {
-        ["grid", PROMPT, "--cfg", "1", "--steps", "1", "-s", "1", "--axis", "width=64,256", "-o", output]
+        ["grid", PROMPT, "--cfg", "1", "--steps", "1", "-s", "1", "--axis", "width=32,256", "-o", output]
     };
-    // The system refuses files beyond 40 KiB, as it does when there is no room: the small picture fits.
-    let limited = r#"trap '' XFSZ; ulimit -f 80; exec "$0" "$@""#;
+    // The system refuses files beyond 16 KiB (32, where the shell counts otherwise), as it does when there is no room:
+    // the small picture fits.
+    let limited = r#"trap '' XFSZ; ulimit -f 32; exec "$0" "$@""#;
     let shell = ["-c", limited, env!("CARGO_BIN_EXE_flowline")];
     let ran = Ran::from(sandbox.program("/bin/sh", shell.iter().copied().chain(words("lab"))).output().unwrap());
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);

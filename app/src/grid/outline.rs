@@ -47,7 +47,8 @@ impl Outline {
         for Axis { name, .. } in &axes {
             if given(name) {
                 let hint = "leave one of them out";
-                return Err(Failure::usage(format!("--{name} is given, and an axis too"), hint));
+                let shown = if name == "prompt" { "the prompt".to_owned() } else { format!("--{name}") };
+                return Err(Failure::usage(format!("{shown} is given, and an axis too"), hint));
             }
         }
         for alternatives in ALTERNATIVES {
@@ -67,14 +68,10 @@ impl Outline {
             let hint = "give evaluations as --axis steps=8,16,32 or --steps 16";
             return Err(Failure::usage("--align nfe needs to know how many evaluations there are to spend", hint));
         }
-        let named = asked::named_prompt(&all.generate)?;
-        let prompt = match (named, is_axis("prompt") || is_axis("prompt-file"), given("from") || is_axis("from")) {
-            (Some(_), true, _) => {
-                let hint = "leave one of them out";
-                return Err(Failure::usage("the prompt is given, and an axis too", hint));
-            }
-            (None, false, false) => Some(asked::piped_prompt()?),
-            (named, ..) => named,
+        let elsewhere = ["prompt", "prompt-file", "from"].iter().any(|name| is_axis(name)) || given("from");
+        let prompt = match asked::named_prompt(&all.generate)? {
+            None if !elsewhere => Some(asked::piped_prompt()?),
+            named => named,
         };
         let mut words: Vec<OsString> =
             prompt.map(|prompt| word("prompt", Some(OsStr::new(&prompt)))).into_iter().collect();

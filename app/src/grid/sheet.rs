@@ -78,13 +78,14 @@ impl Layout {
         let side = room.saturating_sub(GAP).clamp(*SIDES.start(), *SIDES.end()).min(largest);
         let labels =
             plan.cells.iter().flat_map(|cell| lines(plan, cell, &down)).map(|line| Lettering::new(LABEL).width(&line));
+        let captions = 1 + u32::from(plan.reference.is_some());
         let labels = labels.fold(0.0, f64::max).min(LABELS).ceil() as u32;
         let line = (LABEL * LINE).ceil() as u32;
         let titles = 1 + u32::from(across.is_some());
         Self {
             left: GAP + labels + if labels > 0 { GAP } else { 0 },
             top: GAP + titles * line,
-            pitch: side + (CAPTION * LINE).ceil() as u32 + GAP,
+            pitch: side + captions * (CAPTION * LINE).ceil() as u32 + GAP,
             down,
             across,
             rows,
@@ -111,9 +112,10 @@ impl Layout {
 fn lines(plan: &Plan, cell: &Cell, axes: &[usize]) -> Vec<String> {
     let line = |at: &usize| {
         let (axis, value) = (plan.axes.get(*at)?, cell.at.get(*at)?);
-        Some(match value.parse::<f64>() {
-            Ok(_) => format!("{}={value}", axis.name),
-            Err(_) => value.replace('\n', " "),
+        Some(match (value.parse::<f64>(), cell.budget) {
+            (Ok(_), Some(budget)) if axis.name == "steps" => format!("nfe={budget}"),
+            (Ok(_), _) => format!("{}={value}", axis.name),
+            (Err(_), _) => value.replace('\n', " "),
         })
     };
     axes.iter().filter_map(line).collect()
@@ -152,29 +154,29 @@ fn draw(plan: &Plan, picture: &mut dyn FnMut(&Cell) -> Option<(Row, RgbImage)>) 
                 lettering.write(&mut sheet, &text, DARK, [gap, y + line * step]);
             }
         }
-        let below = Lettering::new(CAPTION);
-        let caption = match picture(cell) {
+        let captions = match picture(cell) {
             None => {
                 overlay(&mut sheet, &RgbImage::from_pixel(layout.side, layout.side, MISSING), x, y);
-                "missing".to_owned()
+                vec!["missing".to_owned()]
             }
             Some((row, picture)) => {
                 overlay(&mut sheet, &small(&picture, layout.side), x, y);
-                caption(&row)
+                captions(&row)
             }
         };
-        let caption = below.fitted(&caption, f64::from(layout.column));
-        below.write(&mut sheet, &caption, SOFT, [x, y + i64::from(layout.side) + 2]);
+        let (below, step) = (Lettering::new(CAPTION), (CAPTION * LINE).ceil() as i64);
+        for (line, caption) in (0..).zip(captions) {
+            let caption = below.fitted(&caption, f64::from(layout.column));
+            below.write(&mut sheet, &caption, SOFT, [x, y + i64::from(layout.side) + 2 + line * step]);
+        }
     }
     sheet
 }
 
-/// What stands under a picture.
-fn caption(row: &Row) -> String {
-    match row.distance {
-        Some(distance) => format!("{} evaluations, distance {distance:.4}", row.evaluations),
-        None => format!("{} evaluations", row.evaluations),
-    }
+/// What stands under a picture, line by line.
+fn captions(row: &Row) -> Vec<String> {
+    let distance = row.distance.map(|distance| format!("distance {distance:.4}"));
+    [format!("{} evaluations", row.evaluations)].into_iter().chain(distance).collect()
 }
 
 /// A picture whose longest side is `side` at most.
