@@ -276,6 +276,9 @@ fn shards_fill_one_folder_and_merge_says_what_is_missing() {
     let warning = merged.line("warning: ").expect("a warning");
     assert!(warning.starts_with("2 of 5 cells are missing: euler-steps1-seed2-"), "{warning}");
     assert_eq!(rows(&folder).len(), 3);
+    // The places of the two are grey on the sheet.
+    let grey = pixels(&folder.join("sheet.png")).pixels().filter(|pixel| pixel.0 == [232, 232, 236]).count();
+    assert_eq!(grey, 2 * 32 * 32);
     let told = sandbox.run(["grid", "--merge", "lab", "--json"]).json();
     assert_eq!((&told["cells"], &told["done"]), (&Value::from(5), &Value::from(3)));
     assert_eq!(told["missing"].as_array().unwrap().len(), 2);
@@ -288,6 +291,94 @@ fn shards_fill_one_folder_and_merge_says_what_is_missing() {
     let seeds: Vec<_> = rows(&folder).iter().map(|row| row["seed"].as_str().unwrap().to_owned()).collect();
     assert_eq!(seeds, ["1", "2", "3", "4", "5"]);
     assert_eq!(sandbox.run(["grid", "--merge", "lab"]).line("warning: "), None);
+}
+
+#[test]
+fn shards_that_begin_at_once_agree_on_the_seed_and_on_who_makes_what() {
+    let sandbox = Sandbox::new();
+    let begin = |shard: &str| {
+        let words = grid(&["--axis", "steps=1,2,3,4", "-o", "lab", "--json", "--shard", shard]);
+        sandbox.flowline(words).spawn().expect("the binary starts")
+    };
+    let shards = ["1/3", "2/3", "3/3"].map(begin);
+    let ran = shards.map(|child| Ran::from(child.wait_with_output().unwrap()));
+    let made: Vec<usize> = ran.iter().map(|ran| ran.ok().lines().count()).collect();
+    assert_eq!(made, [2, 1, 1]);
+    sandbox.run(["grid", "--merge", "lab"]).ok();
+    let rows = rows(&sandbox.path().join("lab"));
+    assert_eq!(rows.len(), 4);
+    assert!(rows.iter().all(|row| row["seed"] == rows[0]["seed"]));
+}
+
+#[test]
+fn models_and_prompts_are_made_one_after_the_other_whatever_the_order_of_the_axes() {
+    let sandbox = Sandbox::new();
+    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/postcard"), &sandbox.path().join("copy"));
+    let axes = ["seed=1,2", "prompt=a red barn, at dusk", "prompt=a cabin", "model=postcard,./copy"];
+    let words = ["grid", "-W", "32", "-H", "32", "--cfg", "1", "--steps", "1", "-o", "lab"];
+    let ran = sandbox.run(words.into_iter().chain(axes.iter().flat_map(|axis| ["--axis", *axis])));
+    ran.ok();
+    let lines: Vec<_> = ran.stderr.lines().filter(|line| line.starts_with("cell ")).collect();
+    let expected: Vec<String> = (0..8)
+        .map(|index| {
+            let model = ["postcard", "./copy"][index / 4];
+            let prompt = ["a red barn, at dusk", "a cabin"][index / 2 % 2];
+            format!("cell {}/8 seed={} prompt='{prompt}' model={model}", index + 1, index % 2 + 1)
+        })
+        .collect();
+    assert_eq!(lines, expected);
+    let rows = rows(&sandbox.path().join("lab"));
+    let column = |name: &str| rows.iter().map(|row| row[name].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(column("model"), ["postcard", "copy"].repeat(4), "the table has the order of the axes");
+    assert_eq!(column("seed").concat(), "11112222");
+}
+
+#[test]
+fn a_cell_whose_numbers_blow_up_keeps_no_other_from_being_made() {
+    let sandbox = Sandbox::new();
+    let broken = sandbox.path().join("broken");
+    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/postcard"), &broken);
+    let weights = broken.join("transformer/diffusion_pytorch_model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    // No number, in any format.
+    let end = bytes.len();
+    bytes[end / 2..].fill(0xff);
+    std::fs::write(&weights, bytes).unwrap();
+    let ran = sandbox.run(grid(&["--axis", "model=./broken,postcard", "--steps", "1", "-s", "1", "-o", "lab"]));
+    assert_eq!((ran.code, ran.stdout.len()), (Some(1), 0), "{}", ran.stderr);
+    assert_eq!(ran.line("error: "), Some("1 of 2 cells could not be made"));
+    assert!(ran.stderr.contains("warning: the cell model=./broken cannot be made: "), "{}", ran.stderr);
+    let done = done(&sandbox.path().join("lab"));
+    assert_eq!(done.len(), 1);
+    let merged = sandbox.run(["grid", "--merge", "lab"]);
+    assert_eq!(merged.paths().len(), 3);
+    assert_eq!(rows(&sandbox.path().join("lab"))[0]["model"], "postcard");
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for path in files(from) {
+        let target = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => copy_folder(&path, &target),
+            false => drop(std::fs::copy(&path, &target).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn force_puts_a_grid_among_other_files_and_leaves_them_alone() {
+    let sandbox = Sandbox::new();
+    let note = sandbox.path().join("out/.hidden");
+    std::fs::write(&note, "x").unwrap();
+    let words = |more: &[&str]| grid(&[&["--axis", "steps=1,2", "-s", "1", "-o", "out"], more].concat());
+    std::fs::write(sandbox.path().join("out/notes.txt"), "mine").unwrap();
+    let refused = sandbox.run(words(&[]));
+    assert_eq!(refused.line("error: "), Some("out holds other files, such as notes.txt"));
+    sandbox.run(words(&["--force"])).ok();
+    assert_eq!(std::fs::read_to_string(sandbox.path().join("out/notes.txt")).unwrap(), "mine");
+    // Once it is there it is a grid's folder.
+    sandbox.run(words(&[])).ok();
 }
 
 #[test]

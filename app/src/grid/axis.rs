@@ -17,8 +17,19 @@ pub struct Axis {
 }
 
 /// Options that say where pictures go and how it is told, not what they show.
-pub(super) const BESIDES: [&str; 9] =
-    ["output", "force", "no-metadata", "preview-path", "threads", "progress", "json", "dry-run", "verbose"];
+pub(super) const BESIDES: [&str; 11] = [
+    "output",
+    "force",
+    "no-metadata",
+    "preview-path",
+    "trace",
+    "keep-trajectory",
+    "threads",
+    "progress",
+    "json",
+    "dry-run",
+    "verbose",
+];
 /// Options whose values may hold commas of their own in any place: texts, files and lists.
 const WHOLE: [&str; 6] = ["prompt", "negative-prompt", "prompt-file", "from", "sigmas", "tilt"];
 /// The seed that nobody chose.

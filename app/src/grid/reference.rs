@@ -164,6 +164,39 @@ mod tests {
     }
 
     #[test]
+    fn a_distance_means_something_without_noise_or_along_the_same_path() {
+        let registry = crate::Registry::builtin();
+        let pipeline = registry.open("postcard", None).unwrap();
+        let compared = |sampler: &str, rng: Rng, stop_after: Option<usize>, reference: &str| {
+            let sampler = Some(sampler.parse().unwrap());
+            let draft =
+                Draft { sampler, rng: Some(rng), steps: Some(4), seeds: vec![1], stop_after, ..Draft::default() };
+            let request = draft.resolve(pipeline.spec()).unwrap().request;
+            let reference: Reference = reference.parse().unwrap();
+            reference.of(&request, pipeline.spec(), registry.proof_samplers()).unwrap()
+        };
+        for (sampler, rng, reference, means) in [
+            ("ab2", Rng::Flowline, "heun:steps=9", true),
+            ("ab2", Rng::TorchCpu, "heun:steps=9", true),
+            ("ab2", Rng::Brownian, "heun:steps=9", true),
+            ("langevin", Rng::Brownian, "heun:steps=9", false),
+            ("heun", Rng::Brownian, "langevin:steps=9", false),
+            ("langevin", Rng::Brownian, "langevin:steps=9", true),
+            ("langevin:scale=1", Rng::Brownian, "langevin:steps=9", true),
+            ("langevin:scale=2", Rng::Brownian, "langevin:steps=9", false),
+            ("langevin", Rng::Flowline, "langevin:steps=9", false),
+            ("churn:churn=10", Rng::Brownian, "churn:churn=10,steps=9", false),
+        ] {
+            let found = compared(sampler, rng, None, reference);
+            assert_eq!(found.is_some(), means, "{sampler} {rng} {reference}");
+            if let Some(found) = found {
+                assert_eq!((found.steps, found.rng, &found.seeds[..]), (9, rng, &[1][..]));
+            }
+        }
+        assert_eq!(compared("ab2", Rng::Flowline, Some(2), "heun:steps=9"), None, "what stopped has not arrived");
+    }
+
+    #[test]
     fn samplers_are_told_apart_by_the_noise_they_draw() {
         let samplers = Samplers::builtin();
         let of = |written: &str| {
