@@ -123,6 +123,7 @@ pub fn adaptive<T: Measure>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "adaptive",
         aliases: &["ralston", "rk23"],
+        ve_names: &[],
         meaning: "choose the steps as it goes, to a tolerance; --steps only says where it must stop over",
         formula: "x' = x + (h/9)(2 k1 + 3 k2 + 4 k3), |h/9 (2 k1 - 6 k2 + 4 k3)| <= tolerance (|x| + |k1|)",
         citation: "Ralston 1962; Hairer, Norsett, Wanner, Solving ODEs I, II.4",

@@ -109,6 +109,7 @@ pub fn res2s<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "res2s",
         aliases: &["dpmpp-2s"],
+        ve_names: &[],
         meaning: "look at the middle of each step in log sigma: two evaluations, robust on any schedule",
         formula: "x' = (sigma'/sigma) x + sigma' int (D-line) d(1/q), the line through D at sigma and at sqrt(sigma \
                   sigma'); x' = D at sigma' = 0",
@@ -130,6 +131,7 @@ pub fn seeds2<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "seeds2",
         aliases: &[],
+        ve_names: &[],
         meaning: "fresh noise with two evaluations a step: second order in the spread",
         formula: "y = kappa step to q (lambda-middle), x' = (sigma'/sigma) kappa x + c D(y, q) + sigma' sqrt(1 - \
                   kappa^2) z, z continuing y's noise; kappa = e^(-eta h); x' = D at sigma' = 0",
@@ -151,7 +153,8 @@ pub fn seeds2<T: Latent>() -> Entry<BuildSampler<T>> {
 pub fn dpmpp_sde<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "dpmpp-sde",
-        aliases: &["dpm-solver-sde"],
+        aliases: &[],
+        ve_names: &["DPM++ SDE", "dpmpp_sde_gpu", "DPMSolverSDE"],
         meaning: "two evaluations a step with a fresh noise each, in the form that is right for flow models",
         formula: "y = kappa step to q (lambda-middle), x' = (sigma'/sigma) kappa x + c D(y, q) + sigma' sqrt(1 - \
                   kappa^2) z; kappa^2 = 1 - eta^2 (1 - (l'/l)^2), l = sigma/(1 - sigma); x' = D at sigma' = 0",

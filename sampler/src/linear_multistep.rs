@@ -139,6 +139,7 @@ pub fn ab2<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "ab2",
         aliases: &["adams-bashforth", "lms2"],
+        ve_names: &[],
         meaning: "extrapolate from the step before: second order at Euler's price, the better default",
         formula: "x' = x + h ((1 + r) v - r v_before), h = sigma' - sigma, r = h/(2 h_before); x' = D at sigma' = 0",
         citation: "Adams, Bashforth 1883; Hairer, Norsett, Wanner, Solving ODEs I, III.5",
@@ -152,6 +153,7 @@ pub fn ab3<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "ab3",
         aliases: &["lms3"],
+        ve_names: &[],
         meaning: "extrapolate from the two steps before; for 12 steps and more",
         formula: "x' = x + int p dsigma, p the parabola through the last three v; x' = D at sigma' = 0",
         citation: "Adams, Bashforth 1883; Hairer, Norsett, Wanner, Solving ODEs I, III.5",
@@ -165,6 +167,7 @@ pub fn ab4<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "ab4",
         aliases: &["lms", "lms4"],
+        ve_names: &[],
         meaning: "extrapolate from the three steps before; for 16 steps and more",
         formula: "x' = x + int p dsigma, p the cubic through the last four v; x' = D at sigma' = 0",
         citation: "Adams, Bashforth 1883; crowsonkb/k-diffusion sampling.py:247-277",
