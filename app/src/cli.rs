@@ -3,6 +3,8 @@
 //! [`generate`] is the command everything else serves. Exit codes: 0 written, 1 error, 2 usage, 130 cancelled.
 
 pub mod asked;
+pub mod beside;
+pub mod branch;
 pub mod completions;
 pub mod dry_run;
 pub mod events;
@@ -15,6 +17,7 @@ pub mod output;
 pub mod preview;
 pub mod progress;
 pub mod samplers;
+pub mod tilt;
 pub mod verify;
 
 use crate::args::Command;

@@ -10,6 +10,7 @@
 mod axis;
 mod cell;
 mod folder;
+mod models;
 mod outline;
 mod plan;
 mod reference;
@@ -22,8 +23,9 @@ mod work;
 pub use axis::Axis;
 pub use cell::Cell;
 pub use folder::{Claim, Folder};
+pub use models::Models;
 pub use outline::Outline;
-pub use plan::{Models, Plan, Seeding};
+pub use plan::{Plan, Seeding};
 pub use reference::Reference;
 pub use row::{Gathered, Row};
 pub use shard::Shard;

@@ -18,6 +18,7 @@ pub mod grid;
 pub mod library;
 pub mod record;
 pub mod registry;
+pub mod trace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

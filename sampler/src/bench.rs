@@ -113,7 +113,7 @@ pub fn moments(sampler: &dyn Sampler<Vec<f64>>, schedule: Schedule, data: Affine
     Ok(Moments { mean, std: variance.sqrt() })
 }
 
-/// Coefficient vectors with room for what `sampler` draws along `schedule`, found by a run that draws nothing but zeros.
+/// Coefficient vectors with room for what `sampler` draws along `schedule`, found by a run whose noise is zero.
 ///
 /// # Errors
 /// As [`moments`].

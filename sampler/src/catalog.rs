@@ -218,8 +218,7 @@ impl<T: Latent> Samplers<T> {
 }
 
 impl Samplers<Vec<f64>> {
-    /// How much of the noise is fresh after each of `steps` uniform steps of the chosen sampler; see
-    /// [`fresh_noise`](crate::proof::fresh_noise).
+    /// How much of the noise is fresh after each of `steps` uniform steps of the chosen sampler; see [`fresh_noise`].
     ///
     /// # Errors
     /// As [`Samplers::build`], and if it draws more than 64 noises a step.

@@ -3,7 +3,7 @@
 use crate::catalog::{About, BuildSampler, Entry, Kind, Parameter};
 use crate::diffusion::Diffusion;
 use crate::exponential::NoisyStep;
-use crate::exponential_multistep::{Rule, TwoValues, Variable, combine, last_term};
+use crate::exponential_multistep::{Rule, TwoValues, Variable, Weighed};
 use crate::facts::{Bias, Evaluations, Facts, Group, LastStep};
 use crate::newton::Quadratic;
 use crate::{Env, Latent, Result, Sampler, Schedule, Step, Stepped, Stepper};
@@ -33,7 +33,7 @@ pub enum Noises {
     /// One path: the whole step goes through the noise the trial saw.
     Path,
     /// Each stage has its own: that of the trial is forgotten and the whole step draws one. Along a Brownian path both
-    /// are its increments, as in crowsonkb/k-diffusion `sampling.py:543-582`, and then the first is a part of the other.
+    /// are its increments, as in crowsonkb/k-diffusion `sampling.py:543-582`; the first is a part of the other.
     Independent,
 }
 
@@ -88,9 +88,10 @@ impl<T: Latent> Stepper<T> for ExponentialTwoStage {
             quadratic: Quadratic::Interpolating,
         };
         let values = [(sigma, &denoised), (q, &at_middle)];
-        let x = combine(&rule, &terms, &values, next, false)?;
+        let weighed = Weighed::new(rule, &values, next, false);
+        let x = weighed.combine(&terms)?;
         // Two values of D that saw other noises differ by more than the error.
-        let error = if self.noises == Noises::Path { last_term(&rule, &values, next, false)? } else { None };
+        let error = if self.noises == Noises::Path { weighed.last_term()? } else { None };
         if let Some(error) = error {
             env.tell_error(error);
         }

@@ -15,8 +15,9 @@ use crate::{Env, Latent, Result, Sampler, Schedule, State, Step, Stepped, Steppe
 /// ```
 ///
 /// With three values and more, the steps before count as at least as long as the one to come, which bounds the weight
-/// of old values where the steps grow. A step to `s' = 0` goes to `E[data | x]`, which leaves the whole at order two. Hairer, Norsett, Wanner: *Solving
-/// Ordinary Differential Equations I*, section III.5; crowsonkb/k-diffusion `sampling.py:247-277`.
+/// of old values where the steps grow. A step to `s' = 0` goes to `E[data | x]`, which leaves the whole at order two. The
+/// error that is told is the difference to the method of one value fewer. Hairer, Norsett, Wanner: *Solving Ordinary
+/// Differential Equations I*, section III.5; crowsonkb/k-diffusion `sampling.py:247-277`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdamsBashforth {
     /// Its name in messages.
@@ -93,7 +94,7 @@ impl<T: Latent> Stepper<T> for AdamsBashforthStepper<T> {
                 let nodes = if nodes.len() > 2 { newton::stretched(&nodes, next - sigma) } else { nodes };
                 let integrals = newton::integrate(0.0, next - sigma, nodes.len(), |tau, add| {
                     let basis = newton::basis(&nodes, tau, Quadratic::Interpolating);
-                    basis.iter().enumerate().for_each(|(k, [n, _])| add(k, *n));
+                    basis.enumerate().for_each(|(k, [n, _])| add(k, n));
                 });
                 let velocities: Vec<_> = [&v].into_iter().chain(before.iter().map(|(_, v)| v)).collect();
                 let weighed =

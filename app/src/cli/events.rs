@@ -3,6 +3,7 @@
 use flowline_model::{Event, Outcome, Request, Warning};
 use serde::{Serialize, Serializer};
 
+use crate::trace::Figures;
 use crate::{Exit, Failure};
 
 /// One line of `--progress json`.
@@ -67,6 +68,9 @@ pub enum Line<'a> {
         evaluations: u64,
         /// Since this picture's first step began.
         seconds: f64,
+        /// What was measured.
+        #[serde(flatten)]
+        figures: Figures,
     },
     /// A picture is being decoded.
     Decoding {
@@ -165,6 +169,7 @@ impl<'a> From<&'a Event> for Line<'a> {
                 next: step.next,
                 evaluations: step.evaluations,
                 seconds: step.elapsed.as_secs_f64(),
+                figures: step.metrics.into(),
             },
             Event::Decoding { index } => Self::Decoding { index: *index },
             Event::Picture(picture) => Self::Picture {

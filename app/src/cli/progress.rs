@@ -26,6 +26,9 @@ pub struct Reporter {
     /// NDJSON: when the last event was told, and which part of the weights was being read.
     last: Option<Instant>,
     part: &'static str,
+    /// Which picture a step was last heard of, and how many steps a kept run had taken of it already.
+    last_step: Option<usize>,
+    before: usize,
 }
 
 enum Style {
@@ -48,7 +51,17 @@ impl Reporter {
             Progress::Json => Style::Json,
             Progress::None => Style::Quiet,
         };
-        Self { style, told: Vec::new(), announced: false, by_cells: false, tenth: None, last: None, part: "" }
+        Self {
+            style,
+            told: Vec::new(),
+            announced: false,
+            by_cells: false,
+            tenth: None,
+            last: None,
+            part: "",
+            last_step: None,
+            before: 0,
+        }
     }
 
     /// Everything is decided.
@@ -81,7 +94,7 @@ impl Reporter {
     /// A cell of a grid begins: `text` for people, `line` for programs. Plain lines tell of cells from now on, and no
     /// longer of steps.
     pub fn cell(&mut self, text: &str, line: &Line<'_>) {
-        self.by_cells = true;
+        (self.by_cells, self.last_step) = (true, None);
         match &self.style {
             Style::Json => json(line),
             Style::Quiet => {}
@@ -91,11 +104,17 @@ impl Reporter {
 
     /// Something happened.
     pub fn event(&mut self, event: &Event) {
+        if let Event::Step(step) = event
+            && (self.last_step != Some(step.picture))
+        {
+            self.last_step = Some(step.picture);
+            self.before = step.taken.saturating_sub(1);
+        }
         match (&self.style, event) {
             (_, Event::Warning(warning)) => self.warning(warning),
             (Style::Json, event) => self.event_as_json(event),
             (Style::Plain, event) => self.event_as_line(event),
-            (Style::Bar(bar), event) => move_bar(bar, event),
+            (Style::Bar(bar), event) => move_bar(bar, event, self.before),
             (Style::Quiet, _) => {}
         }
     }
@@ -178,7 +197,7 @@ impl Reporter {
                 let tenth = Some((step.picture, step.taken * LINES / step.steps.max(1)));
                 if tenth != self.tenth {
                     self.tenth = tenth;
-                    output::say(&position(step));
+                    output::say(&position(step, self.before));
                 }
             }
             _ => {}
@@ -211,7 +230,7 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn move_bar(bar: &ProgressBar, event: &Event) {
+fn move_bar(bar: &ProgressBar, event: &Event, before: usize) {
     match event {
         Event::Loading { part, bytes, total } => {
             bar.set_length(*total);
@@ -222,18 +241,18 @@ fn move_bar(bar: &ProgressBar, event: &Event) {
         Event::Step(step) => {
             bar.set_length((step.steps * step.pictures) as u64);
             bar.set_position((step.steps * step.picture + step.taken) as u64);
-            bar.set_message(position(step));
+            bar.set_message(position(step, before));
         }
         Event::Decoding { .. } => bar.set_message("developing the picture"),
         Event::Tick | Event::Warning(_) | Event::Picture(_) | Event::Finished(_) => {}
     }
 }
 
-/// `picture 2/3, step 4/8, 5.1 steps/s, 2 s left`.
-fn position(step: &StepDone) -> String {
+/// `picture 2/3, step 4/8, 5.1 steps/s, 2 s left`; `before` steps were not taken now.
+fn position(step: &StepDone, before: usize) -> String {
     let StepDone { picture, pictures, taken, steps, elapsed, .. } = step;
     let which = if *pictures > 1 { format!("picture {}/{pictures}, ", picture + 1) } else { String::new() };
-    let pace = *taken as f64 / elapsed.as_secs_f64().max(1e-9);
+    let pace = taken.saturating_sub(before) as f64 / elapsed.as_secs_f64().max(1e-9);
     let left = (steps.saturating_sub(*taken) + steps * pictures.saturating_sub(picture + 1)) as f64 / pace;
     format!("{which}step {taken}/{steps}, {pace:.1} steps/s, {} left", duration(left))
 }
@@ -273,7 +292,9 @@ mod tests {
     #[test]
     fn a_position_counts_the_pictures_still_to_come() {
         // 4 steps in 2 s; 4 steps of this picture and 8 of the next are left.
-        assert_eq!(position(&step(1, 4)), "picture 2/3, step 4/8, 2.0 steps/s, 6 s left");
+        assert_eq!(position(&step(1, 4), 0), "picture 2/3, step 4/8, 2.0 steps/s, 6 s left");
+        // Of a run that went on after its second step, 2 steps in 2 s.
+        assert_eq!(position(&step(1, 4), 2), "picture 2/3, step 4/8, 1.0 steps/s, 12 s left");
     }
 
     #[test]

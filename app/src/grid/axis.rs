@@ -31,7 +31,7 @@ pub(super) const BESIDES: [&str; 11] = [
     "verbose",
 ];
 /// Options whose values may hold commas of their own in any place: texts, files and lists.
-const WHOLE: [&str; 6] = ["prompt", "negative-prompt", "prompt-file", "from", "sigmas", "tilt"];
+const WHOLE: [&str; 7] = ["prompt", "negative-prompt", "prompt-file", "from", "branch", "sigmas", "tilt"];
 /// The seed that nobody chose.
 pub(super) const RANDOM: &str = "random";
 
@@ -178,10 +178,7 @@ mod tests {
     #[test]
     fn texts_files_and_lists_are_never_cut() {
         for name in WHOLE {
-            let written = format!("{name}=1,0.5,0");
-            if args::grid::options().get_arguments().any(|argument| argument.get_long() == Some(name)) {
-                assert_eq!(values(&[&written]), [["1,0.5,0"]], "{name}");
-            }
+            assert_eq!(values(&[&format!("{name}=1,0.5,0")]), [["1,0.5,0"]], "{name}");
         }
         assert_eq!(values(&["prompt=a barn, at dusk = night", "prompt="]), [["a barn, at dusk = night", ""]]);
     }
@@ -214,6 +211,7 @@ mod tests {
                 "prompt-file",
                 "negative-prompt",
                 "from",
+                "branch",
                 "model",
                 "width",
                 "height",
@@ -224,7 +222,10 @@ mod tests {
                 "sampler",
                 "schedule",
                 "shift",
-                "sigmas"
+                "sigmas",
+                "rule",
+                "rng",
+                "tilt"
             ]
         );
     }

@@ -24,8 +24,13 @@ pub struct Outline {
 }
 
 /// Options that say the same thing: one of them may be given, in all cells or as an axis.
-const ALTERNATIVES: [&[&str]; 4] =
-    [&["prompt", "prompt-file"], &["sigmas", "steps"], &["sigmas", "schedule"], &["sigmas", "shift"]];
+const ALTERNATIVES: [&[&str]; 5] = [
+    &["prompt", "prompt-file"],
+    &["from", "branch"],
+    &["sigmas", "steps"],
+    &["sigmas", "schedule"],
+    &["sigmas", "shift"],
+];
 
 impl Outline {
     /// Reads what `args` says and points to.
@@ -68,7 +73,9 @@ impl Outline {
             let hint = "give evaluations as --axis steps=8,16,32 or --steps 16";
             return Err(Failure::usage("--align nfe needs to know how many evaluations there are to spend", hint));
         }
-        let elsewhere = ["prompt", "prompt-file", "from"].iter().any(|name| is_axis(name)) || given("from");
+        let records = ["from", "branch"];
+        let elsewhere = ["prompt", "prompt-file"].iter().chain(&records).any(|name| is_axis(name));
+        let elsewhere = elsewhere || records.iter().any(|name| given(name));
         let prompt = match asked::named_prompt(&all.generate)? {
             None if !elsewhere => Some(asked::piped_prompt()?),
             named => named,

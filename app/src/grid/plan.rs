@@ -1,18 +1,17 @@
 //! From an outline to every cell as a whole request, before the first is made.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use flowline_model::{Draft, Pipeline, Request, Resolved, Spec, Warning};
+use flowline_model::{Draft, Request, Resolved, Spec, Warning};
 use flowline_sampler::schedule::STEPS;
 use serde::{Deserialize, Serialize};
 
 use super::cell::{key, label};
-use super::{Axis, Cell, Outline, axis};
+use super::{Axis, Cell, Models, Outline, axis};
 use crate::args::grid::{Align, generate_from, word};
 use crate::args::{Generate, PICTURES_AT_ONCE};
 use crate::cli::asked::Asked;
-use crate::{Failure, Registry, Result};
+use crate::{Failure, Result};
 
 /// A grid with everything decided. Its JSON form is the file `grid.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,47 +33,6 @@ pub struct Plan {
     pub cells: Vec<Cell>,
     /// The reference runs by their keys.
     pub references: BTreeMap<String, Request>,
-}
-
-/// Models that are looked at or at work, each opened once.
-pub struct Models<'a> {
-    registry: &'a Registry,
-    cache: Option<PathBuf>,
-    open: Vec<(String, Pipeline)>,
-}
-
-impl<'a> Models<'a> {
-    /// None yet. Hashes of weights are remembered in `cache`.
-    pub fn new(registry: &'a Registry, cache: Option<PathBuf>) -> Self {
-        Self { registry, cache, open: Vec::new() }
-    }
-
-    /// The model called `name`. Its weights are read when it makes its first picture.
-    ///
-    /// # Errors
-    /// As [`Pipeline::open`].
-    pub fn open(&mut self, name: &str) -> Result<&mut Pipeline> {
-        let at = match self.open.iter().position(|(known, _)| known == name) {
-            Some(at) => at,
-            None => {
-                let pipeline = self.registry.open(name, self.cache.as_deref())?;
-                self.open.push((name.to_owned(), pipeline));
-                self.open.len() - 1
-            }
-        };
-        let gone = || Failure::new(format!("the model {name} is gone"), "this is a bug; please report it");
-        self.open.get_mut(at).map(|(_, pipeline)| pipeline).ok_or_else(gone)
-    }
-
-    /// Lets go of a model and the memory of its weights.
-    pub fn close(&mut self, name: &str) {
-        self.open.retain(|(known, _)| known != name);
-    }
-
-    /// What everything is chosen from.
-    pub(super) fn registry(&self) -> &'a Registry {
-        self.registry
-    }
 }
 
 /// Seeds that nobody chose: first those that a grid has drawn already, then new ones.
@@ -189,21 +147,34 @@ impl Outline {
                 }
             }
         };
-        let Asked { model, mut draft, warnings, .. } = Asked::read(generate)?;
+        let Asked { model, mut draft, branch, warnings, .. } = Asked::read(generate)?;
         tell(warnings);
-        let spec = models.open(&model)?.spec();
+        if let Some(by) = &generate.tilt {
+            let (tilt, warning) = models.tilt(&model, by, &draft)?;
+            draft.tilt = Some(tilt);
+            tell(warning.into_iter().collect());
+        }
+        let pipeline = models.open(&model)?;
         if draft.seeds.is_empty() {
-            draft.seeds = vec![seeding.shared(spec)?];
+            draft.seeds = vec![seeding.shared(pipeline.spec())?];
         }
         let budget = match (self.align, draft.steps) {
+            (Align::Nfe, _) if branch.is_some() => {
+                let what = "--align nfe cannot count the steps of a branch";
+                return Err(Failure::usage(what, "leave one of them out"));
+            }
             (Align::Nfe, Some(budget)) => {
-                draft.steps = Some(fitting(&draft, budget as u64, spec)?);
+                draft.steps = Some(fitting(&draft, budget as u64, pipeline.spec())?);
                 Some(budget as u64)
             }
             _ => None,
         };
-        let Resolved { request, warnings } = draft.resolve(spec)?;
+        let Resolved { request, warnings } = match branch {
+            None => draft.resolve(pipeline.spec())?,
+            Some(from) => from.resolve(&draft, generate, pipeline)?.0,
+        };
         tell(warnings);
+        let spec = pipeline.spec();
         let facts = spec.samplers.facts(&request.sampler)?;
         let evaluations = facts.evaluations.total(request.steps) * calls(&request);
         let key = key(&request)?;

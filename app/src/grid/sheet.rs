@@ -129,10 +129,11 @@ fn draw(plan: &Plan, picture: &mut dyn FnMut(&Cell) -> Option<(Row, RgbImage)>) 
     let lettering = Lettering::new(LABEL);
     let gap = i64::from(GAP);
     let prompt = plan.cells.first().map(|cell| cell.request.prompt.as_str()).unwrap_or_default();
-    let title = match plan.axes.iter().any(|axis| ["prompt", "prompt-file", "from"].contains(&axis.name.as_str())) {
-        true => "",
-        false => prompt,
-    };
+    let title =
+        match plan.axes.iter().any(|axis| ["prompt", "prompt-file", "from", "branch"].contains(&axis.name.as_str())) {
+            true => "",
+            false => prompt,
+        };
     let title = lettering.bold().fitted(&title.replace('\n', " "), f64::from(width.saturating_sub(2 * GAP)));
     lettering.bold().write(&mut sheet, &title, DARK, [gap, gap]);
     let columns = layout.columns.max(1);

@@ -58,6 +58,14 @@ pub(super) fn understood(request: &Request) -> Reading {
     line("sampler", request.sampler.to_string());
     line("schedule", schedule(&request.schedule, &request.sigmas));
     line("cfg", request.cfg.to_string());
+    line("rule", request.rule.to_string());
+    line("rng", request.rng.to_string());
+    if let Some(tilt) = &request.tilt {
+        line("tilt", format!("by {} towards the image {}", tilt.strength, tilt.sha256));
+    }
+    if let Some(branch) = &request.branch {
+        line("branch", branch.to_string());
+    }
     if let Some(guidance) = request.guidance {
         line("guidance", guidance.to_string());
     }

@@ -174,6 +174,11 @@ fn grids_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn experiments_that_cannot_be_are_refused() {
+    check_refused(&rows(include_str!("experiments.txt")));
+}
+
+#[test]
 fn odd_prompts_and_surroundings_make_a_picture_and_a_warning() {
     check_warned(&rows(include_str!("warned.txt")));
 }

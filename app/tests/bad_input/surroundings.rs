@@ -63,6 +63,22 @@ pub fn prepare(name: &str, dir: &Path) {
         "a-grid-of-the-future" => grid(r#"{"grid": 99, "cells": "all"}"#),
         "a-grid-that-is-none" => grid(r#"{"grid": 1, "axes": [], "cells": [{}]}"#),
 
+        "a-trajectory" => trajectory(dir, |bytes| bytes),
+        "a-trajectory-cut-short" => trajectory(dir, |bytes| bytes[..bytes.len() / 2].to_vec()),
+        "a-trajectory-cut-in-the-header" => trajectory(dir, |bytes| bytes[..100].to_vec()),
+        "a-trajectory-of-the-future" => trajectory(dir, |bytes| swap(&bytes, r#"\"version\":1,"#, r#"\"version\":9,"#)),
+        "a-trajectory-of-another-model" => trajectory(dir, |bytes| {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let hash = text.split(r#"sha256\":\""#).nth(1).and_then(|rest| rest.get(..64)).expect("a hash").to_owned();
+            swap(&bytes, &hash, &"0".repeat(64))
+        }),
+        "no-sigmas" => write("sigmas.txt", b"a few\nwords"),
+        "sigmas-that-rise" => write("sigmas.txt", b"0.5\n1\n0\n"),
+        "tensors" => {
+            let header = r#"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+            write("run.safetensors", &[&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat());
+        }
+
         "a-note" => write("home/notes.txt", b""),
         "a-model-without-VAE" => model(&|model| fs::remove_file(model.join(VAE)).expect("the file")),
         "a-model-without-tokenizer" => {
@@ -108,6 +124,22 @@ pub fn prepare(name: &str, dir: &Path) {
 fn picture(dir: &Path, chunks: &[Chunk]) {
     let file = fs::File::create(dir.join("a.png")).expect("a file");
     write_png(file, &RgbImage::new(64, 64), chunks).expect("a picture");
+}
+
+/// A kept run of two steps whose bytes were changed.
+fn trajectory(dir: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+    let sandbox = Sandbox::new();
+    let words = ["generate", "a cabin", "-s", "1", "--steps", "2", "-W", "64", "-H", "64", "-o", "out/a.png"];
+    sandbox.run(words.iter().chain(&["--keep-trajectory", "run.safetensors"])).ok();
+    let bytes = fs::read(sandbox.path().join("run.safetensors")).expect("the trajectory");
+    fs::write(dir.join("run.safetensors"), change(bytes)).expect("a file");
+}
+
+/// `bytes` with one text in the place of another of the same length.
+fn swap(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
+    assert_eq!(old.len(), new.len());
+    let at = bytes.windows(old.len()).position(|window| window == old.as_bytes()).expect("the text");
+    [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
 }
 
 /// A picture with a record of our own that was changed.

@@ -1,5 +1,7 @@
 //! Going on from the middle of another run.
 
+use std::fmt;
+
 use flowline_sampler::Schedule;
 use flowline_sampler::catalog::Choice;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,19 @@ pub struct Branch {
 
 /// How many branches may hang on one another.
 pub(super) const DEEPEST: usize = 16;
+
+impl fmt::Display for Branch {
+    /// For people: where it leaves which run.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Request { seeds, steps, sampler, .. } = &self.parent;
+        write!(f, "after step {} of {steps} of a run with sampler {sampler}, seed ", self.at)?;
+        seeds.first().map_or(Ok(()), |seed| write!(f, "{seed}"))?;
+        match &self.parent.branch {
+            Some(deeper) => write!(f, ", itself a branch {deeper}"),
+            None => Ok(()),
+        }
+    }
+}
 
 impl Branch {
     /// How many branches hang on one another, this one among them.
