@@ -1,50 +1,12 @@
-//! `flowline grid` with the real binary and the built-in model, on pictures as small as they get.
+//! `flowline grid`: what becomes of axes and options, with the real binary and the built-in model.
 
 mod binary;
+mod lab;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use binary::{Ran, Sandbox, files, pixels};
+use binary::{Sandbox, files, pixels};
 use flowline::record;
+use lab::{PROMPT, csv, grid, keys, planned, rows};
 use serde_json::Value;
-
-const PROMPT: &str = "a red lighthouse by the sea at sunset";
-
-/// The words of a grid of small pictures, quick to make.
-fn grid(more: &[&str]) -> Vec<String> {
-    let common = ["grid", PROMPT, "-W", "32", "-H", "32", "--cfg", "1"];
-    common.iter().chain(more).map(|word| (*word).to_owned()).collect()
-}
-
-/// The rows of a folder's table, by `results.json`.
-fn rows(folder: &Path) -> Vec<Value> {
-    let text = std::fs::read(folder.join("results.json")).expect("a table");
-    serde_json::from_slice::<Value>(&text).expect("JSON").as_array().expect("rows").clone()
-}
-
-/// The lines of `results.csv` under the names of the columns.
-fn csv(folder: &Path) -> Vec<BTreeMap<String, String>> {
-    let mut reader = csv::Reader::from_path(folder.join("results.csv")).expect("a table");
-    let rows = reader.deserialize().map(|row| row.expect("as many values as columns"));
-    rows.collect()
-}
-
-/// The keys of the cells that are done, by the files that say so.
-fn done(folder: &Path) -> Vec<String> {
-    let stem = |path: &PathBuf| path.file_stem().expect("a name").to_string_lossy().into_owned();
-    files(&folder.join("cells")).iter().map(stem).collect()
-}
-
-/// The cells of a dry run.
-fn planned(sandbox: &Sandbox, words: &[&str]) -> Vec<Value> {
-    let words = [words, &["--dry-run", "--json"]].concat();
-    sandbox.run(words).json()["cells"].as_array().expect("cells").clone()
-}
-
-fn keys(cells: &[Value]) -> Vec<String> {
-    cells.iter().map(|cell| cell["key"].as_str().expect("a key").to_owned()).collect()
-}
 
 #[test]
 fn every_combination_becomes_a_picture_and_a_row() {
@@ -125,32 +87,6 @@ fn place(picture: &image::RgbImage, sheet: &image::RgbImage) -> (u32, u32) {
 }
 
 #[test]
-fn a_grid_that_is_done_is_not_made_again_and_a_lost_cell_is() {
-    let sandbox = Sandbox::new();
-    let words = grid(&["--axis", "seed=1..3", "--steps", "1", "-o", "lab"]);
-    sandbox.run(&words).ok();
-    let folder = sandbox.path().join("lab");
-    // The seconds differ from run to run: equal rows were not made again.
-    let first = rows(&folder);
-    let again = sandbox.run(&words);
-    assert_eq!(again.ok(), "lab/results.csv\nlab/results.json\nlab/sheet.png\n");
-    assert_eq!(again.line("cell "), None, "nothing is made: {}", again.stderr);
-    assert_eq!(rows(&folder), first);
-
-    let key = first[1]["cell"].as_str().unwrap();
-    let picture = folder.join(format!("{key}.png"));
-    let before = std::fs::read(&picture).unwrap();
-    for lost in [picture.clone(), folder.join(format!("cells/{key}.json"))] {
-        std::fs::remove_file(&lost).unwrap();
-        let ran = sandbox.run(&words);
-        assert_eq!(ran.line("cell "), Some("2/3 seed=2"), "only the lost one: {}", ran.stderr);
-        assert_eq!(std::fs::read(&picture).unwrap(), before);
-    }
-    std::fs::write(folder.join(format!("cells/{key}.json")), "{\"cell\": ").unwrap();
-    assert_eq!(sandbox.run(&words).line("cell "), Some("2/3 seed=2"), "a damaged row is no row");
-}
-
-#[test]
 fn keys_do_not_depend_on_the_axes() {
     let sandbox = Sandbox::new();
     let one = ["grid", PROMPT, "-s", "3", "--axis", "sampler=euler,heun", "--axis", "steps=2,4"];
@@ -175,7 +111,7 @@ fn a_cell_asks_for_what_generate_asks_for_with_the_same_options() {
         sandbox.run(words).json()["request"].clone()
     };
     // The axis, how it is asked for, and the options that say the same to `generate`.
-    let rows: [(&[&str], &[&[&str]]); 12] = [
+    let rows: [(&[&str], &[&[&str]]); 14] = [
         (&["prompt=a barn, at dusk", "prompt=a cat"], &[&["-p", "a barn, at dusk"], &["-p", "a cat"]]),
         (&["prompt-file=prompt.txt", "prompt-file=./prompt.txt"], &[]),
         (&["negative-prompt=fog, rain", "n=snow"], &[&["-n", "fog, rain"], &["-n", "snow"]]),
@@ -190,6 +126,11 @@ fn a_cell_asks_for_what_generate_asks_for_with_the_same_options() {
         ),
         (&["schedule=uniform,sd3:shift=3"], &[&["--schedule", "uniform"], &["--schedule", "sd3:shift=3"]]),
         (&["shift=2,3"], &[&["--shift", "2"], &["--shift", "3"]]),
+        (&["rng=brownian,torch-cpu"], &[&["--rng", "brownian"], &["--rng", "torch-cpu"]]),
+        (
+            &["rule=cfg:scale=2+interval:low=0.2,high=0.9,apg:scale=3"],
+            &[&["--rule", "cfg:scale=2+interval:low=0.2,high=0.9"], &["--rule", "apg:scale=3"]],
+        ),
         (&["sigmas=1,0.5,0", "sigmas=1,0.2,0"], &[&["--sigmas", "1,0.5,0"], &["--sigmas", "1,0.2,0"]]),
     ];
     for (axes, alone) in rows {
@@ -232,153 +173,6 @@ fn further_axes_have_columns_of_their_own() {
     let rows = csv(&sandbox.path().join("lab"));
     assert_eq!(rows.iter().map(|row| row["shift"].as_str()).collect::<Vec<_>>(), ["1", "3"]);
     assert!(rows.iter().all(|row| row["negative_prompt"] == "fog"));
-}
-
-#[test]
-fn seeds_that_nobody_chose_are_drawn_once() {
-    let sandbox = Sandbox::new();
-    let folder = sandbox.path().join("lab");
-    // Two shards, each of which might draw.
-    let shard = |shard: &str| {
-        let words = grid(&["--axis", "steps=1,2", "--axis", "seed=random,-1", "-o", "lab", "--shard", shard]);
-        sandbox.run(words)
-    };
-    assert_eq!(shard("1/2").ok(), "", "the tables come when all is done");
-    assert_eq!(done(&folder).len(), 2);
-    shard("2/2").ok();
-    let rows = rows(&folder);
-    let seeds: Vec<_> = rows.iter().map(|row| row["seed"].as_str().unwrap()).collect();
-    assert_eq!((seeds[0], seeds[1]), (seeds[2], seeds[3]), "both numbers of steps have the same seeds");
-    assert_ne!(seeds[0], seeds[1], "and every draw is one of its own");
-
-    // One seed for all where there is no axis of seeds, also for whoever comes later.
-    let words = grid(&["--axis", "steps=1,2", "-o", "out"]);
-    let first = sandbox.run(&words);
-    let seed = first.line("seed: ").and_then(|line| line.strip_suffix(" (random)")).expect("it is told");
-    assert!(self::rows(&sandbox.path().join("out")).iter().all(|row| row["seed"] == seed));
-    let again = sandbox.run(&words);
-    assert_eq!((again.code, again.line("cell ")), (Some(0), None), "{}", again.stderr);
-}
-
-#[test]
-fn shards_fill_one_folder_and_merge_says_what_is_missing() {
-    let sandbox = Sandbox::new();
-    let folder = sandbox.path().join("lab");
-    let axes = ["--axis", "seed=1..5", "--steps", "1", "-o", "lab"];
-    let first = sandbox.run(grid(&[&axes[..], &["--shard", "1/2"]].concat()));
-    assert_eq!(first.ok(), "");
-    assert_eq!(first.stderr.lines().filter(|line| line.starts_with("cell ")).count(), 3);
-    assert!(first.stderr.contains("3 of 5 cells are done; when all shards are: flowline grid --merge lab"));
-    assert!(!folder.join("results.csv").exists());
-
-    let merged = sandbox.run(["grid", "--merge", "lab"]);
-    assert_eq!(merged.ok(), "lab/results.csv\nlab/results.json\nlab/sheet.png\n");
-    let warning = merged.line("warning: ").expect("a warning");
-    assert!(warning.starts_with("2 of 5 cells are missing: euler-steps1-seed2-"), "{warning}");
-    assert_eq!(rows(&folder).len(), 3);
-    // The places of the two are grey on the sheet.
-    let grey = pixels(&folder.join("sheet.png")).pixels().filter(|pixel| pixel.0 == [232, 232, 236]).count();
-    assert_eq!(grey, 2 * 32 * 32);
-    let told = sandbox.run(["grid", "--merge", "lab", "--json"]).json();
-    assert_eq!((&told["cells"], &told["done"]), (&Value::from(5), &Value::from(3)));
-    assert_eq!(told["missing"].as_array().unwrap().len(), 2);
-
-    // The job of a Slurm array that makes the rest.
-    let job = [("SLURM_ARRAY_TASK_ID", "11"), ("SLURM_ARRAY_TASK_MIN", "10"), ("SLURM_ARRAY_TASK_COUNT", "2")];
-    let words = grid(&[&axes[..], &["--shard", "auto"]].concat());
-    let second = Ran::from(sandbox.flowline(words).envs(job).output().unwrap());
-    assert_eq!(second.ok(), "lab/results.csv\nlab/results.json\nlab/sheet.png\n", "the last one writes the tables");
-    let seeds: Vec<_> = rows(&folder).iter().map(|row| row["seed"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(seeds, ["1", "2", "3", "4", "5"]);
-    assert_eq!(sandbox.run(["grid", "--merge", "lab"]).line("warning: "), None);
-}
-
-#[test]
-fn shards_that_begin_at_once_agree_on_the_seed_and_on_who_makes_what() {
-    let sandbox = Sandbox::new();
-    let begin = |shard: &str| {
-        let words = grid(&["--axis", "steps=1,2,3,4", "-o", "lab", "--json", "--shard", shard]);
-        sandbox.flowline(words).spawn().expect("the binary starts")
-    };
-    let shards = ["1/3", "2/3", "3/3"].map(begin);
-    let ran = shards.map(|child| Ran::from(child.wait_with_output().unwrap()));
-    let made: Vec<usize> = ran.iter().map(|ran| ran.ok().lines().count()).collect();
-    assert_eq!(made, [2, 1, 1]);
-    sandbox.run(["grid", "--merge", "lab"]).ok();
-    let rows = rows(&sandbox.path().join("lab"));
-    assert_eq!(rows.len(), 4);
-    assert!(rows.iter().all(|row| row["seed"] == rows[0]["seed"]));
-}
-
-#[test]
-fn models_and_prompts_are_made_one_after_the_other_whatever_the_order_of_the_axes() {
-    let sandbox = Sandbox::new();
-    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/postcard"), &sandbox.path().join("copy"));
-    let axes = ["seed=1,2", "prompt=a red barn, at dusk", "prompt=a cabin", "model=postcard,./copy"];
-    let words = ["grid", "-W", "32", "-H", "32", "--cfg", "1", "--steps", "1", "-o", "lab"];
-    let ran = sandbox.run(words.into_iter().chain(axes.iter().flat_map(|axis| ["--axis", *axis])));
-    ran.ok();
-    let lines: Vec<_> = ran.stderr.lines().filter(|line| line.starts_with("cell ")).collect();
-    let expected: Vec<String> = (0..8)
-        .map(|index| {
-            let model = ["postcard", "./copy"][index / 4];
-            let prompt = ["a red barn, at dusk", "a cabin"][index / 2 % 2];
-            format!("cell {}/8 seed={} prompt='{prompt}' model={model}", index + 1, index % 2 + 1)
-        })
-        .collect();
-    assert_eq!(lines, expected);
-    let rows = rows(&sandbox.path().join("lab"));
-    let column = |name: &str| rows.iter().map(|row| row[name].as_str().unwrap().to_owned()).collect::<Vec<_>>();
-    assert_eq!(column("model"), ["postcard", "copy"].repeat(4), "the table has the order of the axes");
-    assert_eq!(column("seed").concat(), "11112222");
-}
-
-#[test]
-fn a_cell_whose_numbers_blow_up_keeps_no_other_from_being_made() {
-    let sandbox = Sandbox::new();
-    let broken = sandbox.path().join("broken");
-    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/postcard"), &broken);
-    let weights = broken.join("transformer/diffusion_pytorch_model.safetensors");
-    let mut bytes = std::fs::read(&weights).unwrap();
-    // No number, in any format.
-    let end = bytes.len();
-    bytes[end / 2..].fill(0xff);
-    std::fs::write(&weights, bytes).unwrap();
-    let ran = sandbox.run(grid(&["--axis", "model=./broken,postcard", "--steps", "1", "-s", "1", "-o", "lab"]));
-    assert_eq!((ran.code, ran.stdout.len()), (Some(1), 0), "{}", ran.stderr);
-    assert_eq!(ran.line("error: "), Some("1 of 2 cells could not be made"));
-    assert!(ran.stderr.contains("warning: the cell model=./broken cannot be made: "), "{}", ran.stderr);
-    let done = done(&sandbox.path().join("lab"));
-    assert_eq!(done.len(), 1);
-    let merged = sandbox.run(["grid", "--merge", "lab"]);
-    assert_eq!(merged.paths().len(), 3);
-    assert_eq!(rows(&sandbox.path().join("lab"))[0]["model"], "postcard");
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    for path in files(from) {
-        let target = to.join(path.file_name().unwrap());
-        match path.is_dir() {
-            true => copy_folder(&path, &target),
-            false => drop(std::fs::copy(&path, &target).unwrap()),
-        }
-    }
-}
-
-#[test]
-fn force_puts_a_grid_among_other_files_and_leaves_them_alone() {
-    let sandbox = Sandbox::new();
-    let note = sandbox.path().join("out/.hidden");
-    std::fs::write(&note, "x").unwrap();
-    let words = |more: &[&str]| grid(&[&["--axis", "steps=1,2", "-s", "1", "-o", "out"], more].concat());
-    std::fs::write(sandbox.path().join("out/notes.txt"), "mine").unwrap();
-    let refused = sandbox.run(words(&[]));
-    assert_eq!(refused.line("error: "), Some("out holds other files, such as notes.txt"));
-    sandbox.run(words(&["--force"])).ok();
-    assert_eq!(std::fs::read_to_string(sandbox.path().join("out/notes.txt")).unwrap(), "mine");
-    // Once it is there it is a grid's folder.
-    sandbox.run(words(&[])).ok();
 }
 
 #[test]
@@ -453,6 +247,56 @@ fn the_distance_falls_as_steps_are_added_and_is_empty_where_it_means_nothing() {
 }
 
 #[test]
+fn along_one_brownian_path_a_stochastic_sampler_comes_nearer_to_itself() {
+    let sandbox = Sandbox::new();
+    let axes = ["--axis", "sampler=langevin:scale=1,langevin:scale=2,euler", "--axis", "steps=2,6,18", "-s", "1"];
+    let reference = ["--reference", "langevin:scale=1,steps=54", "--rng", "brownian", "-o", "lab"];
+    sandbox.run(grid(&[&axes[..], &reference].concat())).ok();
+    let distances: Vec<Option<f64>> =
+        rows(&sandbox.path().join("lab")).iter().map(|row| row["distance"].as_f64()).collect();
+    let [few, some, many] = [0, 1, 2].map(|steps| distances[steps].expect("a distance"));
+    assert!(few > some && some > many && many > 0.0, "{few} {some} {many}");
+    assert!(distances[3..].iter().all(Option::is_none), "another equation has another solution: {distances:?}");
+}
+
+#[test]
+fn a_grid_may_pull_towards_pictures_and_go_on_from_a_run() {
+    let sandbox = Sandbox::new();
+    let small = ["-W", "32", "-H", "32", "--cfg", "1", "-s", "1"];
+    let alone = |words: &[&str]| {
+        let words = [&["generate", "-o", "out/alone.png", "--force"], words].concat();
+        std::fs::read(sandbox.path().join(&sandbox.run(words).paths()[0])).unwrap()
+    };
+    let run = "out/run.safetensors";
+    let target = alone(&[&[PROMPT, "--steps", "4", "--keep-trajectory", run], &small[..]].concat());
+    std::fs::write(sandbox.path().join("out/target.png"), target).unwrap();
+    let pictures = |folder: &str| {
+        let folder = sandbox.path().join(folder);
+        let rows = csv(&folder).into_iter();
+        rows.map(|row| (std::fs::read(folder.join(&row["picture"])).unwrap(), row)).collect::<Vec<_>>()
+    };
+
+    let tilts = ["out/target.png:0.5", "out/target.png:2"];
+    let axes = tilts.map(|tilt| format!("tilt={tilt}"));
+    sandbox.run(grid(&["--axis", &axes[0], "--axis", &axes[1], "--steps", "2", "-s", "1", "-o", "tilted"])).ok();
+    for (tilt, (picture, row)) in tilts.iter().zip(pictures("tilted")) {
+        assert_eq!(row["tilt"], *tilt);
+        assert!(picture == alone(&[&[PROMPT, "--steps", "2", "--tilt", tilt], &small[..]].concat()), "{tilt}");
+    }
+
+    let points = ["out/run.safetensors@1", "out/run.safetensors@2"];
+    let axes = points.map(|point| format!("branch={point}"));
+    // With the sampler of the run itself it would be the run itself, from wherever it goes on.
+    let words = ["grid", "--axis", "sampler=ab2,heun", "--axis", &axes[0], "--axis", &axes[1], "-o", "branched"];
+    sandbox.run(words).ok();
+    for (index, (picture, row)) in pictures("branched").into_iter().enumerate() {
+        let (sampler, point) = (["ab2", "heun"][index / 2], points[index % 2]);
+        assert_eq!((row["sampler"].as_str(), row["branch"].as_str()), (sampler, point));
+        assert!(picture == alone(&["--branch", point, "--sampler", sampler]), "{sampler} {point}");
+    }
+}
+
+#[test]
 fn a_run_that_is_the_reference_itself_is_at_no_distance() {
     let sandbox = Sandbox::new();
     let axes = ["--axis", "sampler=heun,ab2", "--steps", "4", "-s", "1", "-o", "lab"];
@@ -503,46 +347,4 @@ fn the_pictures_carry_their_records_and_several_seeds_are_an_axis() {
         assert_eq!(request.seeds[0].to_string(), row["seed"].as_str().unwrap());
         assert_eq!((request.prompt.as_str(), request.steps), (PROMPT, 1));
     }
-}
-
-#[test]
-fn what_a_killed_run_left_half_written_is_swept_away_and_what_is_being_written_is_not() {
-    let sandbox = Sandbox::new();
-    let words = grid(&["--axis", "seed=1,2", "--steps", "1", "-o", "lab"]);
-    sandbox.run(&words).ok();
-    let folder = sandbox.path().join("lab");
-    let [dead, live, other] =
-        [".flowline-dead.part", "cells/.flowline-live.part", ".flowline-notes"].map(|name| folder.join(name));
-    for path in [&dead, &live, &other] {
-        std::fs::write(path, "half").unwrap();
-    }
-    let writer = std::fs::OpenOptions::new().write(true).open(&live).unwrap();
-    writer.lock().unwrap();
-    sandbox.run(&words).ok();
-    assert_eq!([&dead, &live, &other].map(|path| path.exists()), [false, true, true]);
-    drop(writer);
-    sandbox.run(&words).ok();
-    assert!(!live.exists());
-}
-
-#[test]
-fn a_folder_with_another_grid_is_left_alone() {
-    let sandbox = Sandbox::new();
-    sandbox.run(grid(&["--axis", "steps=1,2", "-s", "1", "-o", "lab"])).ok();
-    let before: Vec<_> = files(&sandbox.path().join("lab"));
-    let refused = |words: &[&str], what: &str| {
-        let ran = sandbox.run(grid(words));
-        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
-        assert_eq!(ran.line("error: "), Some(format!("lab holds another grid: {what}").as_str()));
-        assert_eq!(files(&sandbox.path().join("lab")), before);
-    };
-    refused(&["--axis", "steps=1,3", "-s", "1", "-o", "lab"], "axes: steps=1,2 here, steps=1,3 asked for");
-    refused(
-        &["--axis", "steps=1,2", "-s", "2", "-o", "lab"],
-        "the cell steps=1: seeds [\"1\"] here, [\"2\"] asked for",
-    );
-    refused(
-        &["--axis", "steps=1,2", "-s", "1", "-o", "lab", "--reference", "heun:steps=9"],
-        "--reference: none here, heun:steps=9 asked for",
-    );
 }

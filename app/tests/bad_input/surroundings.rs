@@ -7,7 +7,7 @@ use flowline::record::{Chunk, write_png};
 use image::RgbImage;
 use serde_json::{Value, json};
 
-use super::binary::{PNG_SIGNATURE, Sandbox};
+use super::binary::{PNG_SIGNATURE, Sandbox, copy_folder};
 
 const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
 const VAE: &str = "vae/diffusion_pytorch_model.safetensors";
@@ -151,18 +151,6 @@ fn own_record(dir: &Path, change: impl FnOnce(Value) -> String) {
 fn with(mut record: Value, key: &str, value: Value) -> String {
     record[key] = value;
     record.to_string()
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("the model's folder") {
-        let path = entry.expect("an entry").path();
-        let target = to.join(path.file_name().expect("a name"));
-        match path.is_dir() {
-            true => copy_folder(&path, &target),
-            false => drop(fs::copy(&path, &target).expect("a copy")),
-        }
-    }
 }
 
 fn cut(path: &Path, bytes: u64) {
