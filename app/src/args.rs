@@ -1,6 +1,7 @@
 //! The whole command line as types. What is typed is parsed here and nowhere else; what it means for a model is decided
 //! by `Draft::resolve`.
 
+pub mod grid;
 mod refusal;
 mod values;
 
@@ -12,6 +13,7 @@ use flowline_model::Rng;
 use flowline_sampler::catalog::Choice;
 
 use crate::{Registry, Result};
+pub use grid::Grid;
 pub use values::{BranchPoint, PICTURES_AT_ONCE, Seeds, Sigmas, TiltBy, listed_sigmas};
 
 /// Pictures from text on your own machine
@@ -30,6 +32,8 @@ pub struct Args {
 pub enum Command {
     /// Make pictures of a prompt
     Generate(Box<Generate>),
+    /// Make a picture in every combination of some options, with a table and a contact sheet
+    Grid(Box<Grid>),
     /// List the samplers and schedules with their parameters
     #[command(alias = "schedules")]
     Samplers(Listing),

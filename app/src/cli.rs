@@ -9,6 +9,7 @@ pub mod completions;
 pub mod dry_run;
 pub mod events;
 pub mod generate;
+pub mod grid;
 pub mod inspect;
 pub mod interrupt;
 pub mod models;
@@ -22,13 +23,15 @@ pub mod verify;
 use crate::args::Command;
 use crate::{Exit, Registry, Result};
 
-/// Does what a command asks for. `generate` tells its failures itself, in the form its progress has.
+/// Does what a command asks for. `generate` and `grid` tell their failures themselves, in the form
+/// their progress has.
 ///
 /// # Errors
 /// What went wrong, to be told.
 pub fn run(command: &Command, registry: &Registry) -> Result<Exit> {
     match command {
         Command::Generate(args) => return Ok(generate::run(args, registry)),
+        Command::Grid(args) => return Ok(grid::run(args, registry)),
         Command::Samplers(listing) => samplers::list(registry, listing.json)?,
         Command::Models(listing) => models::list(listing.json)?,
         Command::Verify(args) => return verify::run(args, registry),
@@ -42,6 +45,7 @@ pub fn run(command: &Command, registry: &Registry) -> Result<Exit> {
 pub fn set_threads(command: Option<&Command>) {
     let threads = match command {
         Some(Command::Generate(args)) => args.threads,
+        Some(Command::Grid(args)) => args.all.generate.threads,
         _ => None,
     };
     // SAFETY: `main` calls this before any other thread is started.

@@ -11,8 +11,10 @@ pub mod cli;
 pub mod command;
 #[cfg(feature = "desktop")]
 pub mod desktop;
+pub mod drawing;
 pub mod engine;
 pub mod error;
+pub mod grid;
 pub mod library;
 pub mod record;
 pub mod registry;

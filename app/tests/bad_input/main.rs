@@ -169,6 +169,11 @@ fn model_folders_that_are_none_are_refused() {
 }
 
 #[test]
+fn grids_that_make_no_sense_are_refused() {
+    check_refused(&rows(include_str!("grids.txt")));
+}
+
+#[test]
 fn experiments_that_cannot_be_are_refused() {
     check_refused(&rows(include_str!("experiments.txt")));
 }

@@ -7,7 +7,7 @@ use flowline::record::{Chunk, write_png};
 use image::RgbImage;
 use serde_json::{Value, json};
 
-use super::binary::{PNG_SIGNATURE, Sandbox};
+use super::binary::{PNG_SIGNATURE, Sandbox, copy_folder};
 
 const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
 const VAE: &str = "vae/diffusion_pytorch_model.safetensors";
@@ -15,6 +15,10 @@ const VAE: &str = "vae/diffusion_pytorch_model.safetensors";
 /// Puts what is called `name` into `dir`.
 pub fn prepare(name: &str, dir: &Path) {
     let write = |file: &str, bytes: &[u8]| fs::write(dir.join(file), bytes).expect("a file");
+    let grid = |json: &str| {
+        fs::create_dir(dir.join("lab")).expect("a folder");
+        write("lab/grid.json", json.as_bytes());
+    };
     let model = |change: &dyn Fn(&Path)| {
         copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/postcard"), &dir.join("model"));
         change(&dir.join("model"));
@@ -55,6 +59,9 @@ pub fn prepare(name: &str, dir: &Path) {
             record["model"]["name"] = json!("my-model");
             record.to_string()
         }),
+
+        "a-grid-of-the-future" => grid(r#"{"grid": 99, "cells": "all"}"#),
+        "a-grid-that-is-none" => grid(r#"{"grid": 1, "axes": [], "cells": [{}]}"#),
 
         "a-trajectory" => trajectory(dir, |bytes| bytes),
         "a-trajectory-cut-short" => trajectory(dir, |bytes| bytes[..bytes.len() / 2].to_vec()),
@@ -144,18 +151,6 @@ fn own_record(dir: &Path, change: impl FnOnce(Value) -> String) {
 fn with(mut record: Value, key: &str, value: Value) -> String {
     record[key] = value;
     record.to_string()
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("the model's folder") {
-        let path = entry.expect("an entry").path();
-        let target = to.join(path.file_name().expect("a name"));
-        match path.is_dir() {
-            true => copy_folder(&path, &target),
-            false => drop(fs::copy(&path, &target).expect("a copy")),
-        }
-    }
 }
 
 fn cut(path: &Path, bytes: u64) {
