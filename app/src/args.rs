@@ -1,6 +1,7 @@
 //! The whole command line as types. What is typed is parsed here and nowhere else; what it means for a model is decided
 //! by `Draft::resolve`.
 
+mod plot;
 mod refusal;
 mod values;
 
@@ -11,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use flowline_sampler::catalog::Choice;
 
 use crate::Result;
+pub use plot::Plot;
 pub use values::{PICTURES_AT_ONCE, Seeds};
 
 /// Pictures from text on your own machine
@@ -39,6 +41,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Judge the samplers against closed forms, or a picture against its record
     Verify(Verify),
+    /// Draw what a grid or traces found: error against evaluations, metrics over sigma
+    Plot(Plot),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod interrupt;
 pub mod models;
 pub mod output;
+pub mod plot;
 pub mod preview;
 pub mod progress;
 pub mod samplers;
@@ -29,6 +30,7 @@ pub fn run(command: &Command) -> Result<Exit> {
         Command::Samplers(listing) => samplers::list(listing.json)?,
         Command::Models(listing) => models::list(listing.json)?,
         Command::Verify(args) => return verify::run(args),
+        Command::Plot(args) => return plot::run(args),
         Command::Inspect(args) => inspect::show(&args.picture, args.json)?,
         Command::Completions { shell } => completions::print(*shell)?,
     }

@@ -14,6 +14,7 @@ pub mod drawing;
 pub mod engine;
 pub mod error;
 pub mod library;
+pub mod plot;
 pub mod record;
 
 pub use error::{Exit, Failure, Result};
