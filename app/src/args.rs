@@ -8,10 +8,10 @@ mod values;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use flowline_sampler::catalog::Choice;
 
-use crate::Result;
+use crate::{Registry, Result};
 pub use plot::Plot;
 pub use values::{PICTURES_AT_ONCE, Seeds};
 
@@ -30,7 +30,6 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make pictures of a prompt
-    #[command(after_long_help = values::catalogue_help())]
     Generate(Box<Generate>),
     /// List the samplers and schedules with their parameters
     #[command(alias = "schedules")]
@@ -76,7 +75,7 @@ pub struct Verify {
     #[arg(value_hint = ValueHint::FilePath)]
     pub picture: Option<PathBuf>,
     /// Judge this sampler only; may be repeated
-    #[arg(long, value_name = "NAME[:KEY=VALUE,..]", value_parser = values::sampler_parser(), hide_possible_values = true, conflicts_with = "picture")]
+    #[arg(long, value_name = "NAME[:KEY=VALUE,..]", value_parser = values::choice, hide_possible_values = true, conflicts_with = "picture")]
     pub sampler: Vec<Choice>,
     /// Print JSON
     #[arg(long)]
@@ -130,10 +129,10 @@ pub struct Generate {
     #[arg(long, value_name = "SCALE", aliases = ["distilled-guidance", "guidance-scale"], value_parser = values::number, allow_hyphen_values = true)]
     pub guidance: Option<f64>,
     /// The sampler
-    #[arg(long, value_name = "NAME[:KEY=VALUE,..]", aliases = ["sampling-method", "sample-method"], value_parser = values::sampler_parser(), hide_possible_values = true)]
+    #[arg(long, value_name = "NAME[:KEY=VALUE,..]", aliases = ["sampling-method", "sample-method"], value_parser = values::choice, hide_possible_values = true)]
     pub sampler: Option<Choice>,
     /// The schedule of the steps
-    #[arg(long, value_name = "NAME[:KEY=VALUE,..]", alias = "scheduler", value_parser = values::schedule_parser(), hide_possible_values = true)]
+    #[arg(long, value_name = "NAME[:KEY=VALUE,..]", alias = "scheduler", value_parser = values::choice, hide_possible_values = true)]
     pub schedule: Option<Choice>,
     /// The schedule's shift; above 1 spends more steps near noise
     #[arg(long, value_name = "SHIFT", aliases = ["flow-shift", "time-shift"], value_parser = values::number, allow_hyphen_values = true)]
@@ -200,8 +199,9 @@ pub enum Asked {
 ///
 /// # Errors
 /// A usage failure that names the option.
-pub fn parse(words: &[OsString]) -> Result<Asked> {
-    match Args::try_parse_from(words) {
+pub fn parse(words: &[OsString], registry: &Registry) -> Result<Asked> {
+    let read = command(registry).try_get_matches_from(words);
+    match read.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => Ok(Asked::Run(args)),
         Err(error) if !error.use_stderr() => Ok(Asked::Print(error)),
         Err(error) => Err(refusal::failure(&error, words)),
@@ -215,7 +215,11 @@ pub fn wants_json_progress(words: &[OsString]) -> bool {
         || pairs.into_iter().any(|(a, b)| a == "--progress" && b == "json")
 }
 
-/// The command line as `clap` knows it, for completion scripts.
-pub fn command() -> clap::Command {
-    Args::command()
+/// The command line as `clap` knows it, with the names of what may be chosen.
+pub fn command(registry: &Registry) -> clap::Command {
+    let program = Args::command();
+    let names: Vec<_> = program.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    names
+        .into_iter()
+        .fold(program, |program, name| program.mut_subcommand(name, |command| values::with_names(command, registry)))
 }

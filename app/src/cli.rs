@@ -18,21 +18,21 @@ pub mod samplers;
 pub mod verify;
 
 use crate::args::Command;
-use crate::{Exit, Result};
+use crate::{Exit, Registry, Result};
 
 /// Does what a command asks for. `generate` tells its failures itself, in the form its progress has.
 ///
 /// # Errors
 /// What went wrong, to be told.
-pub fn run(command: &Command) -> Result<Exit> {
+pub fn run(command: &Command, registry: &Registry) -> Result<Exit> {
     match command {
-        Command::Generate(args) => return Ok(generate::run(args)),
-        Command::Samplers(listing) => samplers::list(listing.json)?,
+        Command::Generate(args) => return Ok(generate::run(args, registry)),
+        Command::Samplers(listing) => samplers::list(registry, listing.json)?,
         Command::Models(listing) => models::list(listing.json)?,
-        Command::Verify(args) => return verify::run(args),
+        Command::Verify(args) => return verify::run(args, registry),
         Command::Plot(args) => return plot::run(args),
         Command::Inspect(args) => inspect::show(&args.picture, args.json)?,
-        Command::Completions { shell } => completions::print(*shell)?,
+        Command::Completions { shell } => completions::print(*shell, registry)?,
     }
     Ok(Exit::Done)
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use flowline_model::{Draft, Outcome, Picture, Request, Warning, catalog};
 
+use crate::Registry;
 use crate::error::{Failure, Result};
 use crate::library::{Destination, Library, SaveOptions, cache_folder, default_folder};
 use mailbox::Mailbox;
@@ -103,8 +104,8 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The default model, and the user's pictures folder.
-    pub fn usual() -> Self {
+    /// The default model, what `registry` offers, and the user's pictures folder.
+    pub fn usual(registry: Registry) -> Self {
         let folder = default_folder();
         let fallback = folder.fallback.map(|message| Warning::new("folder", message));
         let (cache, uncached) = match cache_folder() {
@@ -114,7 +115,7 @@ impl Setup {
         Self {
             model: catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned()),
             library: Library::new(Destination::Folder(folder.path), SAVE),
-            open: open_pipeline(cache),
+            open: open_pipeline(registry, cache),
             notices: fallback.into_iter().chain(uncached).collect(),
         }
     }

@@ -25,7 +25,7 @@ fn a_prompt_typed_into_the_window_becomes_a_saved_picture() {
     let setup = Setup {
         model: "postcard".into(),
         library: Library::new(Destination::Folder(folder.path().to_owned()), options),
-        open: open_pipeline(None),
+        open: open_pipeline(flowline::Registry::builtin(), None),
         notices: Vec::new(),
     };
     let (wake, woken) = mpsc::channel();

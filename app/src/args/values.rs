@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
-use flowline_model::{Latents, catalog};
-use flowline_sampler::catalog::{About, Choice, Samplers, Schedules};
+use flowline_model::catalog;
+use flowline_sampler::catalog::{About, Choice};
 use flowline_sampler::schedule::STEPS;
 
-use crate::{Failure, Result};
+use crate::{Failure, Registry, Result};
 
 /// How many pictures one command may ask for.
 pub const PICTURES_AT_ONCE: usize = 10_000;
@@ -103,11 +103,11 @@ pub fn sigmas(text: &str) -> Result<Sigmas> {
     sigmas.map(Sigmas).map_err(|failure| Failure::usage(failure.what, "write them as 1,0.8,0.5,0.2,0"))
 }
 
-/// Parses like `inner`, and knows names to offer in help and completions.
+/// Parses with `parse`, and knows names to offer in help and completions.
 #[derive(Clone)]
 struct Named<T> {
     names: Vec<PossibleValue>,
-    parse: fn(String) -> Result<T>,
+    parse: fn(&str) -> Result<T>,
 }
 
 impl<T: Clone + Send + Sync + 'static> TypedValueParser for Named<T> {
@@ -119,7 +119,8 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Named<T> {
         argument: Option<&clap::Arg>,
         value: &std::ffi::OsStr,
     ) -> Result<T, clap::Error> {
-        StringValueParser::new().try_map(self.parse).parse_ref(command, argument, value)
+        let parse = self.parse;
+        StringValueParser::new().try_map(move |text: String| parse(&text)).parse_ref(command, argument, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
@@ -132,32 +133,39 @@ fn named<'a>(abouts: impl Iterator<Item = &'a About>) -> Named<Choice> {
     Named { names, parse: choice }
 }
 
-/// A sampler of the catalogue.
-pub fn sampler_parser() -> impl TypedValueParser<Value = Choice> {
-    named(Samplers::<Latents>::builtin().iter())
-}
-
-/// A schedule of the catalogue.
-pub fn schedule_parser() -> impl TypedValueParser<Value = Choice> {
-    named(Schedules::builtin().iter())
+/// `command` with the registry's names wherever a sampler or a schedule is chosen, and at the end of its long help.
+pub fn with_names(command: clap::Command, registry: &Registry) -> clap::Command {
+    let has = |command: &clap::Command, id: &str| command.get_arguments().any(|argument| argument.get_id() == id);
+    let (sampler, schedule) = (has(&command, "sampler"), has(&command, "schedule"));
+    let mut command = command;
+    if sampler {
+        command = command.mut_arg("sampler", |argument| argument.value_parser(named(registry.samplers().iter())));
+    }
+    if schedule {
+        command = command.mut_arg("schedule", |argument| argument.value_parser(named(registry.schedules().iter())));
+    }
+    if sampler && schedule {
+        command = command.after_long_help(catalogue_help(registry));
+    }
+    command
 }
 
 /// `name:key=value,..`; whether there is such a thing is the catalogue's to say.
-fn choice(text: String) -> Result<Choice> {
+pub fn choice(text: &str) -> Result<Choice> {
     if text.split(':').next().is_none_or(|name| name.trim().is_empty()) {
         return Err(Failure::usage("the name is empty", "write it as name:key=value,key=value"));
     }
-    Choice::from_str(&text).map_err(|error| Failure::usage(error.to_string(), error.hint()))
+    Choice::from_str(text).map_err(|error| Failure::usage(error.to_string(), error.hint()))
 }
 
 /// A model of the catalogue, or anything else that may be a folder.
 pub fn model_parser() -> impl TypedValueParser<Value = String> {
     let names = catalog::MODELS.iter().map(|entry| PossibleValue::new(entry.name).help(entry.about)).collect();
-    Named { names, parse: |text| Ok(text) }
+    Named { names, parse: |text| Ok(text.to_owned()) }
 }
 
 /// The catalogue, for the end of `generate --help`.
-pub fn catalogue_help() -> String {
+fn catalogue_help(registry: &Registry) -> String {
     let mut help = String::new();
     let mut list = |title: &str, about: &mut dyn Iterator<Item = &About>| {
         let _ = writeln!(help, "{title}:");
@@ -168,8 +176,8 @@ pub fn catalogue_help() -> String {
             }
         }
     };
-    list("Samplers", &mut Samplers::<Latents>::builtin().iter());
-    list("Schedules", &mut Schedules::builtin().iter());
+    list("Samplers", &mut registry.samplers().iter());
+    list("Schedules", &mut registry.schedules().iter());
     help.push_str("`flowline samplers` has their formulas and sources.");
     help
 }

@@ -3,14 +3,14 @@
 use clap_complete::Shell;
 
 use super::output;
-use crate::{Result, args};
+use crate::{Registry, Result, args};
 
 /// Prints the completion script for `shell`.
 ///
 /// # Errors
 /// Those of stdout.
-pub fn print(shell: Shell) -> Result<()> {
+pub fn print(shell: Shell, registry: &Registry) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut args::command(), "flowline", &mut script);
+    clap_complete::generate(shell, &mut args::command(registry), "flowline", &mut script);
     output::data(&script)
 }

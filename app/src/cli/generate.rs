@@ -13,12 +13,12 @@ use super::progress::Reporter;
 use super::{dry_run, output};
 use crate::args::Generate;
 use crate::library::{Destination, Library, SaveOptions, Saved, cache_folder, default_folder};
-use crate::{Exit, Failure, Result};
+use crate::{Exit, Failure, Registry, Result};
 
 /// Makes the pictures that `args` asks for, and tells how it went.
-pub fn run(args: &Generate) -> Exit {
+pub fn run(args: &Generate, registry: &Registry) -> Exit {
     let mut reporter = Reporter::new(args.progress);
-    match make(args, &mut reporter) {
+    match make(args, registry, &mut reporter) {
         Ok(exit) => {
             reporter.close();
             exit
@@ -27,7 +27,7 @@ pub fn run(args: &Generate) -> Exit {
     }
 }
 
-fn make(args: &Generate, reporter: &mut Reporter) -> Result<Exit> {
+fn make(args: &Generate, registry: &Registry, reporter: &mut Reporter) -> Result<Exit> {
     // Everything that can be refused is refused before a weight is read.
     let destination = destination(args, reporter)?;
     let preview = args.preview_path.as_deref().map(PreviewFile::new).transpose()?;
@@ -39,7 +39,7 @@ fn make(args: &Generate, reporter: &mut Reporter) -> Result<Exit> {
         library.check()?;
     }
     let cache = cache_folder().map_err(|warning| reporter.warning(&warning)).ok();
-    let mut pipeline = Pipeline::open(&asked.model, cache.as_deref())?;
+    let mut pipeline = registry.open(&asked.model, cache.as_deref())?;
     let request = resolve(&asked, &pipeline, reporter)?;
     if to_stdout && request.seeds.len() > 1 && !args.dry_run {
         let what = format!("{} pictures do not fit on standard output", request.seeds.len());

@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 
-use flowline_model::Latents;
-use flowline_sampler::catalog::{About, Choice, Kind, Parameter, Samplers, Schedules};
+use flowline_sampler::catalog::{About, Choice, Kind, Parameter};
 use flowline_sampler::facts::{Facts, Group};
 use serde::Serialize;
 
 use super::output;
-use crate::Result;
+use crate::{Registry, Result};
 
 #[derive(Serialize)]
 struct Listing<'a> {
@@ -83,8 +82,8 @@ impl<'a> From<&'a Parameter> for ListedParameter<'a> {
 ///
 /// # Errors
 /// Those of stdout.
-pub fn list(json: bool) -> Result<()> {
-    let (samplers, schedules) = (Samplers::<Latents>::builtin(), Schedules::builtin());
+pub fn list(registry: &Registry, json: bool) -> Result<()> {
+    let (samplers, schedules) = (registry.samplers(), registry.schedules());
     let described: Vec<(&About, Facts)> = samplers
         .iter()
         .map(|about| Ok((about, samplers.build(&Choice::new(about.name))?.facts())))

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use flowline_model::{Event, Pipeline, Request};
+use flowline_model::{Event, Request};
 use flowline_sampler::bench::Bench;
-use flowline_sampler::catalog::{Choice, Samplers};
+use flowline_sampler::catalog::Choice;
 use flowline_sampler::proof::{STEPS, Verdict, prove};
 use image::RgbImage;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::output;
 use crate::args::Verify;
 use crate::library::cache_folder;
-use crate::{Exit, Failure, Result, record};
+use crate::{Exit, Failure, Registry, Result, record};
 
 /// Steps at which evaluations are listed, a usual number.
 const USUAL_STEPS: usize = 28;
@@ -53,15 +53,15 @@ struct Compared {
 ///
 /// # Errors
 /// A picture that cannot be read or made again, an unknown sampler, a stdout that takes nothing.
-pub fn run(args: &Verify) -> Result<Exit> {
+pub fn run(args: &Verify, registry: &Registry) -> Result<Exit> {
     match &args.picture {
-        Some(picture) => verify_picture(picture, args.json),
-        None => verify_samplers(&args.sampler, args.json),
+        Some(picture) => verify_picture(picture, registry, args.json),
+        None => verify_samplers(&args.sampler, registry, args.json),
     }
 }
 
-fn verify_samplers(named: &[Choice], json: bool) -> Result<Exit> {
-    let samplers = Samplers::<Vec<f64>>::builtin();
+fn verify_samplers(named: &[Choice], registry: &Registry, json: bool) -> Result<Exit> {
+    let samplers = registry.proof_samplers();
     let all: Vec<Choice> = samplers.iter().map(|about| Choice::new(about.name)).collect();
     let bench = Bench::smooth()?;
     let mut judged = Vec::new();
@@ -100,7 +100,7 @@ fn table(judged: &[Judged]) -> String {
     text
 }
 
-fn verify_picture(path: &Path, json: bool) -> Result<Exit> {
+fn verify_picture(path: &Path, registry: &Registry, json: bool) -> Result<Exit> {
     let name = path.display().to_string();
     let read = record::read(path)?;
     read.replayable(&name)?;
@@ -109,7 +109,7 @@ fn verify_picture(path: &Path, json: bool) -> Result<Exit> {
         return Err(Failure::new(what, "`flowline generate --from` makes one like it"));
     };
     let cache = cache_folder().ok();
-    let mut pipeline = Pipeline::open(&recorded.model.name, cache.as_deref())?;
+    let mut pipeline = registry.open(&recorded.model.name, cache.as_deref())?;
     let request = Request { seeds: recorded.seeds.clone(), ..recorded.to_draft().resolve(pipeline.spec())?.request };
     let mut again = None;
     pipeline.generate(&request, |event| {

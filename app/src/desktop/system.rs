@@ -13,17 +13,18 @@ use std::time::Duration;
 use eframe::egui;
 
 use super::App;
+use crate::Registry;
 use crate::engine::{Engine, Setup};
 use crate::error::{Exit, Failure, Result};
 
 /// Wakes closer together than this share a frame; nobody sees the difference, and the processor is the sampler's.
 const FRAME: Duration = Duration::from_millis(33);
 
-/// Opens the window and stays until it is closed.
+/// Opens the window, where `registry` may be chosen from, and stays until it is closed.
 ///
 /// # Errors
 /// Where there is no display, or a library that windows need is missing: what it is, and how to do without.
-pub fn run() -> Result<Exit> {
+pub fn run(registry: Registry) -> Result<Exit> {
     if let Some(failure) = no_display(|name| env::var_os(name).is_some_and(|value| !value.is_empty())) {
         return Err(failure);
     }
@@ -42,7 +43,7 @@ pub fn run() -> Result<Exit> {
         opened.end();
         let ctx = creation.egui_ctx.clone();
         let waker = Arc::new(move || ctx.request_repaint_after(FRAME));
-        let engine = Rc::new(Engine::start(Setup::usual(), waker)?);
+        let engine = Rc::new(Engine::start(Setup::usual(registry), waker)?);
         let engine = Rc::clone(kept.get_or_init(|| engine));
         Ok(Box::new(App::new(&creation.egui_ctx, engine, Box::new(open_folder))) as Box<dyn eframe::App>)
     };

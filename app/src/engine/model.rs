@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use flowline_model::{Draft, Event, Outcome, Pipeline, Request, Resolved, Spec};
 use flowline_sampler::catalog::{About, Choice};
 
+use crate::Registry;
 use crate::error::Result;
 
 /// What the engine asks of a model: a [`Pipeline`], or a stand-in where the engine itself is tested.
@@ -29,9 +30,9 @@ pub trait Model: Send {
 /// How a model is opened, by its name or folder.
 pub type Open = Box<dyn FnMut(&str) -> Result<Box<dyn Model>> + Send>;
 
-/// Opens pipelines; the hashes of weight files are remembered in `cache`.
-pub fn open_pipeline(cache: Option<PathBuf>) -> Open {
-    Box::new(move |model| Ok(Box::new(Pipeline::open(model, cache.as_deref())?)))
+/// Opens pipelines with what `registry` offers; the hashes of weight files are remembered in `cache`.
+pub fn open_pipeline(registry: Registry, cache: Option<PathBuf>) -> Open {
+    Box::new(move |model| Ok(Box::new(registry.open(model, cache.as_deref())?)))
 }
 
 impl Model for Pipeline {
