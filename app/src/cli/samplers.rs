@@ -55,7 +55,7 @@ enum ListedKind<'a> {
 
 impl<'a> From<&'a About> for Listed<'a> {
     fn from(about: &'a About) -> Self {
-        let About { name, aliases, meaning, formula, citation, parameters } = about;
+        let About { name, aliases, meaning, formula, citation, parameters, .. } = about;
         let parameters = parameters.iter().map(ListedParameter::from).collect();
         Self { name, aliases, meaning, formula, citation, parameters, facts: None }
     }
