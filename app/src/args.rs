@@ -1,6 +1,7 @@
 //! The whole command line as types. What is typed is parsed here and nowhere else; what it means for a model is decided
 //! by `Draft::resolve`.
 
+mod playground;
 mod plot;
 mod refusal;
 mod values;
@@ -12,6 +13,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueH
 use flowline_sampler::catalog::Choice;
 
 use crate::{Registry, Result};
+pub use playground::Playground;
 pub use plot::Plot;
 pub use values::{PICTURES_AT_ONCE, Seeds};
 
@@ -31,9 +33,9 @@ pub struct Args {
 pub enum Command {
     /// Make pictures of a prompt
     Generate(Box<Generate>),
-    /// List the samplers and schedules with their parameters
-    #[command(alias = "schedules")]
-    Samplers(Listing),
+    /// List the samplers, schedules and guidance rules, or tell all that is known about one
+    #[command(aliases = ["schedules", "guidances", "rules"])]
+    Samplers(Samplers),
     /// List the models
     Models(Listing),
     /// Show what a picture's record says
@@ -42,6 +44,8 @@ pub enum Command {
     Verify(Verify),
     /// Draw what a grid or traces found: error against evaluations, metrics over sigma
     Plot(Plot),
+    /// Watch particles flow from noise to data in the plane, carried by any sampler, without a model
+    Playground(Box<Playground>),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -52,6 +56,17 @@ pub enum Command {
 /// Options of the commands that list something.
 #[derive(Debug, clap::Args)]
 pub struct Listing {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `samplers`.
+#[derive(Debug, clap::Args)]
+pub struct Samplers {
+    /// A sampler, a schedule, a guidance rule or what can be put around one: its formula, its cost, what was measured
+    #[arg(value_name = "NAME[:KEY=VALUE,..]", value_parser = values::choice)]
+    pub name: Option<Choice>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -15,6 +15,7 @@ pub mod drawing;
 pub mod engine;
 pub mod error;
 pub mod library;
+pub mod playground;
 pub mod plot;
 pub mod record;
 pub mod registry;

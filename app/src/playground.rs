@@ -138,9 +138,8 @@ pub fn crossing(lines: &[[Place; 2]]) -> f64 {
         let places: Vec<Place> = lines.iter().map(|line| on_line(line, sigma)).collect();
         for (index, (line, place)) in lines.iter().zip(&places).enumerate() {
             let others = lines.iter().zip(&places).enumerate().filter(|(other, _)| *other != index);
-            let nearest = others.min_by(|(_, (_, a)), (_, (_, b))| {
-                distance(*place, **a).total_cmp(&distance(*place, **b))
-            });
+            let nearest =
+                others.min_by(|(_, (_, a)), (_, (_, b))| distance(*place, **a).total_cmp(&distance(*place, **b)));
             if let Some((_, (neighbour, _))) = nearest {
                 open += distance(velocity(line), velocity(neighbour)).powi(2) / 2.0;
             }

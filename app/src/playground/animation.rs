@@ -20,22 +20,24 @@ pub fn moments() -> Vec<f64> {
     std::iter::repeat_n(1.0, before).chain(moving).chain(std::iter::repeat_n(0.0, after)).collect()
 }
 
-/// Writes `count` pictures of one size as an animation, one after the other as they are made.
+/// Writes what `picture` shows at every sigma as an animation, each picture as soon as it is drawn; all have one size.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: impl Write, count: usize, mut picture: impl FnMut(usize) -> RgbImage) -> io::Result<()> {
-    let first = picture(0);
+pub fn write(out: impl Write, sigmas: &[f64], picture: impl Fn(f64) -> RgbImage) -> io::Result<()> {
+    let mut pictures = sigmas.iter().map(|sigma| picture(*sigma));
+    let Some(first) = pictures.next() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "an animation has at least one picture"));
+    };
     let mut encoder = png::Encoder::new(out, first.width(), first.height());
     encoder.set_color(png::ColorType::Rgb);
-    encoder.set_compression(png::Compression::Balanced);
     // 0 plays are endless.
-    encoder.set_animated(u32::try_from(count).unwrap_or(u32::MAX), 0)?;
+    encoder.set_animated(u32::try_from(sigmas.len()).unwrap_or(u32::MAX), 0)?;
     encoder.set_frame_delay(1, RATE)?;
     let mut writer = encoder.write_header()?;
     writer.write_image_data(first.as_raw())?;
-    for index in 1..count {
-        writer.write_image_data(picture(index).as_raw())?;
+    for picture in pictures {
+        writer.write_image_data(picture.as_raw())?;
     }
     writer.finish()?;
     Ok(())

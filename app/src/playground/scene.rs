@@ -186,7 +186,8 @@ impl<'a> Scene<'a> {
 fn on_path(sigmas: &[f64], path: &[Place], sigma: f64) -> Option<Place> {
     let after = sigmas.iter().position(|at| *at <= sigma).unwrap_or(sigmas.len().saturating_sub(1));
     let before = after.saturating_sub(1);
-    let ([high, low], [from, to]) = ([*sigmas.get(before)?, *sigmas.get(after)?], [*path.get(before)?, *path.get(after)?]);
+    let ([high, low], [from, to]) =
+        ([*sigmas.get(before)?, *sigmas.get(after)?], [*path.get(before)?, *path.get(after)?]);
     let share = if high > low { ((high - sigma) / (high - low)).clamp(0.0, 1.0) } else { 0.0 };
     Some([0, 1].map(|axis| from[axis] + (to[axis] - from[axis]) * share))
 }

@@ -48,6 +48,13 @@ impl Axis {
         Self::linear(low, high)
     }
 
+    /// A linear axis from a little below the least of `values` to `last`.
+    pub fn up_to(last: f64, values: impl IntoIterator<Item = f64>) -> Self {
+        let low = ends(values).map_or(last, |[low, _]| low.min(last));
+        let room = (0.15 * (last - low)).max(0.01 * last.abs()).max(1e-3);
+        Self::linear(low - room, last + room)
+    }
+
     fn sorted(&self) -> [f64; 2] {
         [self.first.min(self.last), self.first.max(self.last)]
     }
@@ -74,6 +81,15 @@ impl Axis {
                     }
                 }
             }
+        }
+    }
+
+    /// A number of this axis as people write it: a power of ten where there are many of them.
+    pub fn written(&self, value: f64) -> String {
+        let [low, high] = self.sorted();
+        match self.scale {
+            Scale::Log if high / low >= 1e3 && !(1e-2..1e5).contains(&low) => power(value),
+            Scale::Log | Scale::Linear => plain(value),
         }
     }
 
@@ -113,17 +129,22 @@ fn nice(step: f64) -> f64 {
     FEW.into_iter().map(|factor| factor * power).find(|nice| *nice >= step * 0.999).unwrap_or(10.0 * power)
 }
 
-/// A number as people write it: `0.25`, `1000`, `10⁻³`, `2·10⁻⁵`.
-pub fn written(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 || (1e-2..1e5).contains(&size) {
-        return format!("{}", (value * 1e6).round() / 1e6);
+/// `0.25`, `1000`, and a power of ten for what would be long.
+fn plain(value: f64) -> String {
+    match value == 0.0 || (1e-2..1e5).contains(&value.abs()) {
+        true => format!("{}", (value * 1e6).round() / 1e6),
+        false => power(value),
     }
-    let power = size.log10().floor();
-    let factor = value / 10f64.powf(power);
-    let (factor, power) = if factor.abs() > 9.999 { (factor / 10.0, power + 1.0) } else { (factor, power) };
-    let raised: String = format!("{power}").chars().map(superscript).collect();
-    match (factor * 100.0).round() / 100.0 {
+}
+
+/// `10⁻³`, `2·10⁻⁵`, and 1 itself.
+fn power(value: f64) -> String {
+    let exponent = value.abs().log10().floor();
+    let factor = (value / 10f64.powf(exponent) * 100.0).round() / 100.0;
+    let (factor, exponent) = if factor.abs() >= 10.0 { (factor / 10.0, exponent + 1.0) } else { (factor, exponent) };
+    let raised: String = format!("{exponent}").chars().map(superscript).collect();
+    match factor {
+        1.0 if exponent == 0.0 => "1".into(),
         1.0 => format!("10{raised}"),
         factor => format!("{factor}·10{raised}"),
     }

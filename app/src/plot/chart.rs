@@ -10,7 +10,7 @@ use plotters::prelude::{
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::axis::{Axis, written};
+use super::axis::{Axis, Scale};
 use super::backend::{Backend, FINE};
 use crate::drawing::{Canvas, Lettering};
 use crate::{Failure, Result};
@@ -83,6 +83,9 @@ pub struct Panel {
     pub curves: Vec<Curve>,
 }
 
+/// The widest name in the legend, in pixels.
+const NAME: f64 = 380.0;
+
 /// A line of the legend, and what is said about it in passing.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -107,6 +110,9 @@ pub struct Plot {
     pub legend: Vec<Entry>,
 }
 
+/// The most points that are marked one by one.
+const MARKED: usize = 60;
+
 /// Sizes in pixels.
 const WIDTH: u32 = 620;
 const MARGIN: u32 = 24;
@@ -118,7 +124,7 @@ const SWATCH: u32 = 40;
 const LEGEND_LINE: u32 = 40;
 /// Where a panel alone and one of many end.
 const TALL: u32 = 440;
-const LOW: u32 = 104;
+const LOW: u32 = 110;
 
 type Area<'a> = DrawingArea<Backend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<Infallible>>;
@@ -130,7 +136,8 @@ impl Plot {
     /// Axes without extent, which its callers do not give.
     pub fn draw(&self) -> Result<Canvas> {
         let widest = |text: &str, size| Lettering::new(size).width(text).ceil() as u32;
-        let legend = self.legend.iter().map(|entry| widest(&entry.name, 14.0).max(widest(&entry.remark, 12.0))).max();
+        let legend = self.legend.iter().map(|entry| widest(&entry.short(), 14.0).max(widest(&entry.remark, 12.0)));
+        let legend = legend.max();
         let legend = legend.map_or(0, |legend| LEGEND_GAP + SWATCH + legend);
         let panel = if self.panels.len() > 1 { LOW } else { TALL };
         let panels = panel * self.panels.len() as u32 + X_LABELS;
@@ -177,14 +184,15 @@ impl Panel {
             .build_cartesian_2d(self.x, self.y)?;
         let numbers = if last && area.dim_in_pixel().1 > TALL * FINE { 8 } else { 4 };
         let label = style(12.0, TEXT, FontStyle::Normal);
+        let [x, y] = [self.x, self.y].map(|axis| move |value: &f64| axis.written(*value));
         let mut mesh = chart.configure_mesh();
         mesh.light_line_style(line(FINE_GRID, 1.0))
             .bold_line_style(line(GRID, 1.0))
             .axis_style(line(FAINT, 1.0))
             .x_labels(10)
             .y_labels(numbers)
-            .x_label_formatter(&|value| written(*value))
-            .y_label_formatter(&|value| written(*value))
+            .x_label_formatter(&x)
+            .y_label_formatter(&y)
             .label_style(label)
             .axis_desc_style(style(13.0, TEXT, FontStyle::Normal))
             .set_all_tick_mark_size(4 * FINE)
@@ -201,16 +209,18 @@ impl Panel {
             }
         }
         for Curve { points, look, .. } in &self.curves {
-            let points = || points.iter().map(|[x, y]| (*x, *y));
-            chart.draw_series(LineSeries::new(points(), line(look.colour, 2.0)))?;
-            // A white edge keeps marks apart where curves meet.
-            for (size, rgb) in [(5.5, PAPER), (4.0, look.colour)] {
+            let places = || points.iter().map(|[x, y]| (*x, *y));
+            chart.draw_series(LineSeries::new(places(), line(look.colour, 2.0)))?;
+            // A white edge keeps marks apart where curves meet; a curve of many points needs no marks.
+            let size = if self.y.scale == Scale::Log { 4.0 } else { 2.6 };
+            let layers = if points.len() > MARKED { 0 } else { 2 };
+            for (size, rgb) in [(size + 1.5, PAPER), (size, look.colour)].into_iter().take(layers) {
                 match look.mark.corners(size) {
                     None => chart.draw_series(
-                        points().map(|point| Circle::new(point, (size * f64::from(FINE)) as u32, filled(rgb))),
+                        places().map(|point| Circle::new(point, (size * f64::from(FINE)) as u32, filled(rgb))),
                     )?,
                     Some(corners) => chart.draw_series(
-                        points().map(|point| EmptyElement::at(point) + Polygon::new(corners.clone(), filled(rgb))),
+                        places().map(|point| EmptyElement::at(point) + Polygon::new(corners.clone(), filled(rgb))),
                     )?,
                 };
             }
@@ -220,6 +230,12 @@ impl Panel {
 }
 
 impl Entry {
+    /// The name, cut if it is a whole story.
+    fn short(&self) -> String {
+        let start: String = self.name.chars().take(200).collect();
+        Lettering::new(14.0).fitted(&start, NAME)
+    }
+
     fn draw(&self, area: &Area<'_>, index: u32) -> Drawn {
         let middle = index * LEGEND_LINE + 22;
         let left = LEGEND_GAP;
@@ -238,7 +254,7 @@ impl Entry {
         let middled = Pos::new(HPos::Left, VPos::Center);
         let up = if self.remark.is_empty() { 0 } else { 8 };
         let name = style(14.0, TEXT, FontStyle::Normal).pos(middled);
-        area.draw(&Text::new(self.name.clone(), fine([left + SWATCH, middle - up]), name))?;
+        area.draw(&Text::new(self.short(), fine([left + SWATCH, middle - up]), name))?;
         let remark = style(12.0, FAINT, FontStyle::Normal).pos(middled);
         area.draw(&Text::new(self.remark.clone(), fine([left + SWATCH, middle + 9]), remark))
     }

@@ -1,6 +1,5 @@
 //! What can be plotted, read from files: tables of results as CSV or JSON, and traces. Nothing that is read is trusted.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -29,7 +28,7 @@ pub struct Record {
     file: String,
     /// From 1, the heading not counted.
     row: usize,
-    cells: HashMap<String, String>,
+    cells: Vec<(String, String)>,
 }
 
 const WHAT_CAN: &str = "give the results.csv or results.json of `flowline grid`, or traces of `generate --trace`";
@@ -127,9 +126,14 @@ fn rows(records: Vec<Record>, file: &str) -> Result<Vec<Row>> {
 }
 
 impl Record {
+    /// Every column with the text of its cell, in the table's order.
+    pub fn cells(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.cells.iter().map(|(column, cell)| (column.as_str(), cell.trim()))
+    }
+
     /// The text of a cell; `None` if there is no such column.
     pub fn get(&self, column: &str) -> Option<&str> {
-        self.cells.get(column).map(|cell| cell.trim())
+        self.cells().find_map(|(known, cell)| (known == column).then_some(cell))
     }
 
     /// The text of a cell that every table has.
@@ -152,23 +156,23 @@ impl Record {
             "" => Ok(None),
             text => {
                 let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
-                number.map(Some).ok_or_else(|| self.refuse(column))
+                number.map(Some).ok_or_else(|| self.refuse(column, "of 0 or more"))
             }
         }
     }
 
-    /// As [`Record::number`], and 0 is none.
+    /// The number in a cell that every row fills.
     ///
     /// # Errors
-    /// As [`Record::number`].
-    pub fn positive(&self, column: &str) -> Result<Option<f64>> {
-        Ok(self.number(column)?.filter(|number| *number > 0.0))
+    /// As [`Record::number`]; also for 0 and for an empty cell.
+    pub fn positive(&self, column: &str) -> Result<f64> {
+        self.number(column)?.filter(|number| *number > 0.0).ok_or_else(|| self.refuse(column, "above 0"))
     }
 
-    /// What is wrong with a cell.
-    pub fn refuse(&self, column: &str) -> Failure {
+    /// What is wrong with a cell that is no number in `range`.
+    fn refuse(&self, column: &str, range: &str) -> Failure {
         let cell: String = self.get(column).unwrap_or_default().chars().take(40).collect();
-        let what = format!("{}, row {}: {column} '{cell}' is not a number above 0", self.file, self.row);
+        let what = format!("{}, row {}: {column} '{cell}' is not a number {range}", self.file, self.row);
         Failure::new(what, "the table may be damaged; give it as `flowline grid` wrote it")
     }
 }

@@ -10,9 +10,31 @@ use crate::{Failure, Result};
 /// The most curves that can be told apart.
 pub const CURVES: usize = 28;
 
-/// Columns that say how a cell was made, apart from the sampler, its steps and what is averaged over (seeds, prompts).
-/// Where they differ within a table, each of their values gets a curve of its own.
-const SETTINGS: [&str; 8] = ["model", "width", "height", "schedule", "cfg", "guidance", "rule", "rng"];
+/// Columns that say what a cell is or what came of it, and those that are averaged over. Any other says how the cell was
+/// made; where such a column differs within the table, each of its values gets a curve of its own.
+const NO_SETTINGS: [&str; 21] = [
+    "cell",
+    "prompt",
+    "negative_prompt",
+    "seed",
+    "sampler",
+    "steps",
+    "budget",
+    "evaluations",
+    "seconds",
+    "stopped",
+    "order",
+    "distance",
+    "reference",
+    "straightness",
+    "turning_mean",
+    "turning_max",
+    "drift_mean",
+    "drift_max",
+    "local_error_mean",
+    "local_error_max",
+    "picture",
+];
 
 /// What a row of the table says.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +43,7 @@ pub struct Row {
     pub sampler: String,
     /// Steps asked for; rows with as many are averaged.
     pub steps: String,
-    /// Model calls.
+    /// Model calls, above 0.
     pub evaluations: f64,
     /// Root mean square distance to the reference's latents; `None` where it means nothing.
     pub distance: Option<f64>,
@@ -29,8 +51,10 @@ pub struct Row {
     pub order: Option<f64>,
     /// The reference.
     pub reference: String,
-    /// The values under [`SETTINGS`].
-    settings: Vec<String>,
+    /// Whether it stopped before its last step.
+    stopped: bool,
+    /// The other columns that say how it was made.
+    settings: Vec<(String, String)>,
 }
 
 /// A sampler's error as it falls.
@@ -55,32 +79,37 @@ impl Row {
     /// # Errors
     /// A missing column, a number that is none.
     pub fn read(record: &Record) -> Result<Self> {
-        let settings = SETTINGS.map(|column| record.get(column).unwrap_or_default().to_owned());
+        let settings = record.cells().filter(|(column, _)| !NO_SETTINGS.contains(column));
         Ok(Self {
             sampler: record.text("sampler")?.to_owned(),
             steps: record.get("steps").unwrap_or_default().to_owned(),
-            evaluations: record.positive("evaluations")?.ok_or_else(|| record.refuse("evaluations"))?,
+            evaluations: record.positive("evaluations")?,
             distance: record.number("distance")?,
             order: record.get("order").map_or(Ok(None), |_| record.number("order"))?,
             reference: record.get("reference").unwrap_or_default().to_owned(),
-            settings: settings.into(),
+            stopped: !matches!(record.get("stopped"), None | Some("" | "false")),
+            settings: settings.map(|(column, value)| (column.to_owned(), value.to_owned())).collect(),
         })
+    }
+
+    /// What stands under `column`; nothing in a table without it.
+    fn setting(&self, column: &str) -> &str {
+        self.settings.iter().find_map(|(known, value)| (known == column).then_some(value.as_str())).unwrap_or_default()
     }
 }
 
 /// The curves of a table, in the order of its samplers.
 ///
 /// Rows without a distance, or at no distance at all from the reference, have no place on a logarithmic axis and are
-/// left out.
+/// left out, and so are runs that were stopped.
 pub fn measure(rows: &[Row]) -> Vec<Measured> {
     let shown = shown_settings(rows);
     let mut names: Vec<String> = Vec::new();
     let mut groups: BTreeMap<usize, BTreeMap<&str, Vec<[f64; 2]>>> = BTreeMap::new();
     let mut declared: BTreeMap<usize, Option<f64>> = BTreeMap::new();
     for row in rows {
-        let Some(distance) = row.distance.filter(|distance| *distance > 0.0) else { continue };
-        let settings = row.settings.iter().zip(SETTINGS).enumerate().filter(|(index, _)| shown.contains(index));
-        let parts = settings.map(|(_, (value, column))| format!("{column} {value}"));
+        let Some(distance) = row.distance.filter(|distance| *distance > 0.0 && !row.stopped) else { continue };
+        let parts = shown.iter().map(|column| format!("{column} {}", row.setting(column)));
         let name = std::iter::once(row.sampler.clone()).chain(parts).collect::<Vec<_>>().join(", ");
         let at = names.iter().position(|known| *known == name).unwrap_or_else(|| {
             names.push(name);
@@ -99,15 +128,23 @@ pub fn measure(rows: &[Row]) -> Vec<Measured> {
     measured.collect()
 }
 
-/// Which of [`SETTINGS`] differ within the table. The scale of a guidance rule is not told twice.
-fn shown_settings(rows: &[Row]) -> Vec<usize> {
-    let differs = |index: usize| {
-        let mut values = rows.iter().map(|row| row.settings.get(index));
+/// The settings that differ within the table. The scale of a guidance rule is not told twice.
+fn shown_settings(rows: &[Row]) -> Vec<&str> {
+    let mut columns: Vec<&str> = Vec::new();
+    for (column, _) in rows.iter().flat_map(|row| &row.settings) {
+        if !columns.contains(&column.as_str()) {
+            columns.push(column);
+        }
+    }
+    let differs = |column: &&str| {
+        let mut values = rows.iter().map(|row| row.setting(column));
         let first = values.next();
         values.any(|value| Some(value) != first)
     };
-    let rule = SETTINGS.iter().position(|column| *column == "rule").is_some_and(differs);
-    (0..SETTINGS.len()).filter(|index| differs(*index) && !(rule && SETTINGS[*index] == "cfg")).collect()
+    columns.retain(differs);
+    let rule = columns.contains(&"rule");
+    columns.retain(|column| *column != "cfg" || !rule);
+    columns
 }
 
 fn geometric_mean(points: &[[f64; 2]]) -> [f64; 2] {

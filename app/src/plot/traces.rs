@@ -39,14 +39,17 @@ struct Step {
 /// A metric with its panel's title and where along a step it belongs.
 type Metric = (&'static str, fn(&Step) -> Option<[f64; 2]>);
 
+/// The distance covered over the length of the way; 1 is a straight line.
+const STRAIGHTNESS: &str = "straightness";
+
 /// All metrics, from top to bottom. What is measured where a step begins stands at its sigma, what needs the whole step
 /// where it ends.
 const METRICS: [Metric; 6] = [
     ("|v|", |step| Some([step.sigma, step.v])),
     ("|x|", |step| Some([step.sigma, step.x])),
-    ("straightness", |step| Some([step.next, step.straightness])),
-    ("turning, degrees", |step| Some([step.sigma, step.turning?])),
-    ("drift of denoised", |step| Some([step.sigma, step.drift?])),
+    (STRAIGHTNESS, |step| Some([step.next, step.straightness])),
+    ("turning (°)", |step| Some([step.sigma, step.turning?])),
+    ("drift", |step| Some([step.sigma, step.drift?])),
     ("local error", |step| Some([step.next, step.local_error?])),
 ];
 
@@ -98,8 +101,15 @@ pub fn plot(traces: &[Trace]) -> Result<Plot> {
         let curves = points.iter().enumerate().filter(|(_, points)| !points.is_empty());
         let curves =
             curves.map(|(index, points)| Curve { points: points.clone(), guide: None, look: Look::nth(index) });
-        let (x, y) = (Axis::linear(1.0, 0.0), Axis::from_zero(values()));
-        panels.push(Panel { x, y, x_title: None, y_title: title.into(), curves: curves.collect() });
+        // All but nothing happens far below a straightness of 1.
+        let y = if title == STRAIGHTNESS { Axis::up_to(1.0, values()) } else { Axis::from_zero(values()) };
+        panels.push(Panel {
+            x: Axis::linear(1.0, 0.0),
+            y,
+            x_title: None,
+            y_title: title.into(),
+            curves: curves.collect(),
+        });
     }
     if let Some(last) = panels.last_mut() {
         last.x_title = Some("sigma, from noise to data".into());
@@ -110,7 +120,7 @@ pub fn plot(traces: &[Trace]) -> Result<Plot> {
     });
     Ok(Plot {
         title: "Along the way from noise to data".into(),
-        remark: "root mean squares over the latents".into(),
+        remark: "|v|, |x|, drift of the denoised prediction and local error: root mean squares over the latents".into(),
         panels,
         legend: legend.collect(),
     })
