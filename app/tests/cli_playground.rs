@@ -40,7 +40,7 @@ fn lines_of_rectified_pairs_hardly_cross_while_independent_ones_do_and_the_flow_
         let [independent, rectified] = [carried.independent(), carried.rectified()].map(|lines| crossing(&lines));
         assert!(independent > 0.2 && rectified < independent / 4.0, "{name}: {independent} {rectified}");
         let straightness = carried.straightness();
-        assert!((0.8..0.999).contains(&straightness), "{name}: {straightness}");
+        assert!((0.4..0.9).contains(&straightness), "{name}: {straightness}");
     }
 }
 
@@ -74,7 +74,7 @@ fn every_sampler_carries_particles_through_every_field() {
     }
 }
 
-const SMALL: [&str; 8] = ["--size", "64", "--particles", "12", "--steps", "4", "-s", "3"];
+const SMALL: [&str; 6] = ["--size", "64", "--particles", "12", "--steps", "4"];
 
 #[test]
 fn the_same_seed_gives_the_same_animation_and_it_moves() {

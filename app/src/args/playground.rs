@@ -48,7 +48,7 @@ pub struct Playground {
     #[arg(short, long, value_name = "SEED", default_value = "1")]
     pub seed: u64,
     /// Side of a panel in pixels, 64 to 1024
-    #[arg(long, value_name = "PX", default_value = "320", value_parser = panel, allow_hyphen_values = true)]
+    #[arg(long, value_name = "PX", default_value = "280", value_parser = panel, allow_hyphen_values = true)]
     pub size: u32,
     /// Replace a file of the same name
     #[arg(long)]

@@ -12,10 +12,8 @@ const PANEL: Ink = Ink::new([20, 25, 41]);
 const TEXT: Ink = Ink::new([233, 236, 245]);
 /// What is said in passing.
 const FAINT: Ink = Ink::new([146, 155, 180]);
-/// Particles of noise.
-const NOISE: Ink = Ink::new([93, 173, 236]);
-/// Particles of data.
-const DATA: Ink = Ink::new([255, 184, 92]);
+/// Particles of noise, on their way, and of data.
+const COLOURS: [Ink; 3] = [Ink::new([84, 164, 240]), Ink::new([208, 110, 190]), Ink::new([255, 186, 88])];
 
 /// The corner of the plane that is seen: from minus this to this, both ways.
 const REACH: f64 = 3.1;
@@ -101,8 +99,7 @@ impl<'a> Scene<'a> {
         let title = big.fitted(&self.title, width - 2.0 * gap - big.width("sigma 0.00") - gap);
         canvas.text(&title, big.bold().placed(Across::Left, Up::Middle), TEXT, Point::new(gap, head / 2.0));
         let right = Point::new(width - gap, head / 2.0);
-        let now = NOISE.towards(DATA, 1.0 - sigma);
-        canvas.text(&format!("sigma {sigma:.2}"), big.placed(Across::Right, Up::Middle), now, right);
+        canvas.text(&format!("sigma {sigma:.2}"), big.placed(Across::Right, Up::Middle), colour(sigma), right);
         for (index, panel) in self.panels.iter().enumerate() {
             let corner = Point::new(gap + index as f64 * (self.size + gap), head);
             self.panel(&mut canvas, panel, corner, [sigma, unit], trails);
@@ -138,21 +135,17 @@ impl<'a> Scene<'a> {
             }
             let fresh = (piece + 1) as f64 / PIECES as f64;
             let opacity = match trails {
-                Trails::Fading => 0.5 * fresh * fresh,
-                Trails::Whole => 0.34,
+                Trails::Fading => 0.55 * fresh * fresh,
+                Trails::Whole => 0.4,
             };
-            let ink = NOISE.towards(DATA, 1.0 - (begin + end) / 2.0).faded(opacity);
-            canvas.stroke(trail, unit, ink);
+            canvas.stroke(trail, unit, colour((begin + end) / 2.0).faded(opacity));
         }
-        let mut discs = BezPath::new();
-        let starts = trails == Trails::Whole;
-        for sigma in [1.0].into_iter().filter(|_| starts).chain([sigma]) {
-            for particle in 0..self.carried.paths.len() {
-                if let Some(place) = self.between(&panel.ways, particle, [sigma, sigma]).first() {
-                    discs.extend(circle(seen(*place), 1.9 * unit));
-                }
-            }
-            canvas.fill(std::mem::take(&mut discs), NOISE.towards(DATA, 1.0 - sigma).faded(0.95));
+        if trails == Trails::Whole {
+            canvas.fill(self.discs(&panel.ways, 1.0, 1.4 * unit, seen), colour(1.0).faded(0.5));
+        }
+        // A glow around each particle.
+        for (radius, opacity) in [(4.5, 0.16), (1.9, 0.95)] {
+            canvas.fill(self.discs(&panel.ways, sigma, radius * unit, seen), colour(sigma).faded(opacity));
         }
         let below = corner.y + self.size + 20.0 * unit;
         let small = Lettering::new(13.5 * unit);
@@ -160,6 +153,17 @@ impl<'a> Scene<'a> {
         canvas.text(&panel.title, left, TEXT, Point::new(corner.x + 4.0 * unit, below));
         let right = small.placed(Across::Right, Up::Middle);
         canvas.text(&panel.remark, right, FAINT, Point::new(corner.x + self.size - 4.0 * unit, below));
+    }
+
+    /// A disc around every particle at `sigma`.
+    fn discs(&self, ways: &Ways, sigma: f64, radius: f64, seen: impl Fn(Place) -> Point) -> BezPath {
+        let mut discs = BezPath::new();
+        for particle in 0..self.carried.paths.len() {
+            if let Some(place) = self.between(ways, particle, [sigma, sigma]).first() {
+                discs.extend(circle(seen(*place), radius));
+            }
+        }
+        discs
     }
 
     /// The places of a particle from one sigma down to another, with those of its steps in between.
@@ -179,6 +183,15 @@ impl<'a> Scene<'a> {
                 on_path(sigmas, path, begin).into_iter().chain(inside).chain(ends).collect()
             }
         }
+    }
+}
+
+/// The colour of what is at `sigma`.
+fn colour(sigma: f64) -> Ink {
+    let [noise, between, data] = COLOURS;
+    match sigma > 0.5 {
+        true => between.towards(noise, 2.0 * sigma - 1.0),
+        false => data.towards(between, 2.0 * sigma),
     }
 }
 

@@ -93,6 +93,9 @@ pub fn show(choice: &Choice, registry: &Registry, json: bool) -> Result<()> {
     let mut text = String::new();
     describe(&mut text, &found);
     if let Some((measured, facts)) = &sampler {
+        if let Found::Sampler(_) = found {
+            line(&mut text, "group", facts.group.sentence());
+        }
         tell_measured(&mut text, measured, *facts);
     }
     if let Some(sigmas) = &sigmas {
@@ -227,7 +230,6 @@ fn measure(choice: &Choice, registry: &Registry) -> Result<(Measured, Facts)> {
 
 fn tell_measured(text: &mut String, measured: &Measured, facts: Facts) {
     let Measured { sampler, order, declared_order, spread: [few, _], verdict, fresh_noise, .. } = measured;
-    line(text, "group", facts.group.sentence());
     line(text, "cost", &cost(facts.evaluations));
     line(
         text,
@@ -238,7 +240,9 @@ fn tell_measured(text: &mut String, measured: &Measured, facts: Facts) {
         },
     );
     line(text, "judged", &format!("{sampler}, by `flowline verify --sampler {sampler}`"));
-    line(text, "order", &format!("{order:.2} measured, {declared_order} declared"));
+    // A sampler with a label declares none.
+    let declared = if *declared_order > 0.0 { declared_order.to_string() } else { "none".into() };
+    line(text, "order", &format!("{order:.2} measured, {declared} declared"));
     let [steps, _] = STEPS;
     line(text, "bias", &format!("{} the spread: {:+.2} % at {steps} steps", measured.bias, 100.0 * few));
     line(text, "verdict", verdict);
