@@ -20,6 +20,14 @@ fn carried(field: &str, sampler: &str, steps: usize, particles: usize) -> Carrie
 }
 
 #[test]
+fn a_field_is_found_by_its_name_or_the_nearest_is_named() {
+    assert_eq!(Field::named(" Moons ").unwrap().name, "moons");
+    let refused = Field::named("rings").unwrap_err();
+    assert_eq!(refused.what, "there is no field named 'rings'");
+    assert_eq!(refused.hint, "did you mean 'ring'? there are moons, grid, points, ring, spiral");
+}
+
+#[test]
 fn particles_end_where_the_data_are() {
     let carried = carried("points", "heun", 60, 40);
     let points: Vec<_> = (0..5).map(|index| Field::named("points").unwrap().point(index, [0.0; 2])).collect();
@@ -50,8 +58,9 @@ fn crossing_is_none_for_parallel_lines_and_whole_for_lines_that_meet_at_random()
     let parallel: Vec<_> = (0..400).map(|index| [places(index), places(index).map(|x| x + 3.0)]).collect();
     assert_eq!(crossing(&parallel), 0.0);
     // Neighbours that move apart in opposite directions: their place says nothing.
-    let opposite =
-        |index: usize| [places(index), places(index).map(|x| if index % 2 == 0 { x + 1e-3 } else { x - 1e-3 })];
+    let opposite = |index: usize| {
+        [places(index), places(index).map(|x| if index.is_multiple_of(2) { x + 1e-3 } else { x - 1e-3 })]
+    };
     let opposite: Vec<_> = (0..400).map(opposite).collect();
     assert!(crossing(&opposite) > 0.9, "{}", crossing(&opposite));
 }

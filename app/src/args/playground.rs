@@ -29,9 +29,9 @@ pub struct Playground {
     /// The data
     #[arg(long, value_name = "NAME", default_value = FIELDS[0].name, value_parser = PossibleValuesParser::new(FIELDS.iter().map(|field| PossibleValue::new(field.name).help(field.meaning))))]
     pub field: String,
-    /// The sampler
-    #[arg(long, value_name = "NAME[:KEY=VALUE,..]", value_parser = choice, default_value = "euler", hide_possible_values = true)]
-    pub sampler: Choice,
+    /// The sampler; without it, the first that `flowline samplers` lists
+    #[arg(long, value_name = "NAME[:KEY=VALUE,..]", value_parser = choice, hide_possible_values = true)]
+    pub sampler: Option<Choice>,
     /// The schedule of the steps; what the sampler is meant for, else uniform
     #[arg(long, value_name = "NAME[:KEY=VALUE,..]", value_parser = choice, hide_possible_values = true)]
     pub schedule: Option<Choice>,

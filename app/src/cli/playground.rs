@@ -27,7 +27,8 @@ pub fn run(args: &Playground, registry: &Registry) -> Result<Exit> {
         check_frames(folder)?;
     }
     let field = Field::named(&args.field)?;
-    let sampler = registry.proof_samplers().build(&args.sampler)?;
+    let chosen = args.sampler.clone().unwrap_or_else(|| first(registry));
+    let sampler = registry.proof_samplers().build(&chosen)?;
     let preferred = sampler.preferred_schedule().unwrap_or_else(|| Choice::new("uniform"));
     let schedule = args.schedule.clone().unwrap_or(preferred);
     let schedule = registry.schedules().build(&schedule, Plan { steps: args.steps, image_tokens: TOKENS })?;
@@ -35,7 +36,7 @@ pub fn run(args: &Playground, registry: &Registry) -> Result<Exit> {
     let setup = Setup { field: &field, sampler: &*sampler, schedule, particles: args.particles, seed: args.seed };
     let carried = Carried::new(&setup)?;
     tell(&carried);
-    let title = format!("{}  ·  {steps} steps  ·  {}", args.sampler, field.name);
+    let title = format!("{chosen}  ·  {steps} steps  ·  {}", field.name);
     let scene = Scene::new(&carried, args.coupling, title, args.size);
     if let Some((library, path)) = library.as_ref().zip(args.output.as_deref()) {
         let saved = library.store(path, |out| match args.still {
@@ -52,6 +53,11 @@ pub fn run(args: &Playground, registry: &Registry) -> Result<Exit> {
         output::data(format!("{}\n", folder.display()).as_bytes())?;
     }
     Ok(Exit::Done)
+}
+
+/// The sampler that is listed first.
+fn first(registry: &Registry) -> Choice {
+    Choice::new(registry.samplers().iter().map(|about| about.name).next().unwrap_or_default())
 }
 
 /// What was measured, on stderr.

@@ -123,7 +123,13 @@ pub fn measure(rows: &[Row]) -> Vec<Measured> {
         let rows = groups.values().map(Vec::len).max().unwrap_or(0);
         let mut points: Vec<_> = groups.values().map(|points| geometric_mean(points)).collect();
         points.sort_by(|[a, _], [b, _]| a.total_cmp(b));
-        Measured { name, order: slope(&points).map(|slope| 0.0 - slope), points, rows, declared: declared[&at] }
+        Measured {
+            name,
+            order: slope(&points).map(|slope| -slope),
+            points,
+            rows,
+            declared: declared.remove(&at).flatten(),
+        }
     });
     measured.collect()
 }

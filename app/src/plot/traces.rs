@@ -63,10 +63,11 @@ impl Trace {
         let trace: Self =
             serde_json::from_value(json).map_err(|error| Failure::new(format!("{file} is no trace: {error}"), hint))?;
         let falls = |step: &Step| step.sigma <= 1.0 && step.next >= 0.0 && step.next < step.sigma;
-        match trace.steps.iter().position(|step| !falls(step)) {
-            _ if trace.steps.is_empty() => Err(Failure::new(format!("{file} is a trace without steps"), hint)),
-            Some(index) => {
-                let Step { sigma, next, .. } = trace.steps[index];
+        if trace.steps.is_empty() {
+            return Err(Failure::new(format!("{file} is a trace without steps"), hint));
+        }
+        match trace.steps.iter().enumerate().find(|(_, step)| !falls(step)) {
+            Some((index, Step { sigma, next, .. })) => {
                 let what = format!("{file} is no trace: step {} goes from sigma {sigma} to {next}", index + 1);
                 Err(Failure::new(what, hint))
             }

@@ -108,7 +108,7 @@ pub fn show(choice: &Choice, registry: &Registry, json: bool) -> Result<()> {
 
 /// The sampler that a decorator is shown around.
 fn first(registry: &Registry) -> &'static str {
-    registry.samplers().iter().next().map_or("euler", |about| about.name)
+    registry.samplers().iter().next().map_or("", |about| about.name)
 }
 
 fn find(choice: &Choice, registry: &Registry) -> Result<Found> {
