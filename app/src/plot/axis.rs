@@ -48,11 +48,11 @@ impl Axis {
         Self::linear(low, high)
     }
 
-    /// A linear axis from a little below the least of `values` to `last`.
+    /// A linear axis from a little below the least of `values` to a little above `last`.
     pub fn up_to(last: f64, values: impl IntoIterator<Item = f64>) -> Self {
         let low = ends(values).map_or(last, |[low, _]| low.min(last));
         let room = (0.15 * (last - low)).max(0.01 * last.abs()).max(1e-3);
-        Self::linear(low - room, last + room)
+        Self::linear(low - room, last + 0.4 * room)
     }
 
     fn sorted(&self) -> [f64; 2] {
