@@ -73,10 +73,16 @@ fn a_record_of_ours_with_impossible_values_is_refused() {
     let good = record::chunks(&request("a boat"))[1].text.clone();
     assert_eq!(foreign("flowline", &good).source, Source::Flowline);
     let changes = [
-        ("\"schema\":1", "\"schema\":2", "form 2"),
-        ("\"schema\":1", "\"schema\":-1", "invalid value"),
-        ("\"schema\":1", "\"schema\":1,\"shell\":\"rm -rf\"", "unknown field"),
-        ("\"schema\":1,", "", "missing field"),
+        ("\"schema\":2", "\"schema\":3", "form 3"),
+        ("\"schema\":2", "\"schema\":0", "form 0"),
+        ("\"schema\":2", "\"schema\":-1", "invalid value"),
+        ("\"schema\":2", "\"schema\":2,\"shell\":\"rm -rf\"", "unknown field"),
+        ("\"schema\":2,", "", "missing field"),
+        ("\"rule\":\"cfg:scale=2.5\",", "", "missing field `rule`"),
+        ("\"rule\":\"cfg:scale=2.5\"", "\"rule\":\"\"", "empty"),
+        ("\"rng\":\"flowline\"", "\"rng\":\"dice\"", "unknown variant"),
+        ("\"rng\":\"flowline\"", "\"rng\":\"flowline\",\"tilt\":{\"sha256\":\"\"}", "missing field"),
+        ("\"rng\":\"flowline\"", "\"rng\":\"flowline\",\"branch\":{\"parent\":{},\"at\":1}", "missing field"),
         ("\"width\":256", "\"width\":-256", "invalid value"),
         ("\"width\":256", "\"width\":4294967296", "invalid value"),
         ("\"width\":256", "\"width\":1e9", "invalid type"),
@@ -101,8 +107,16 @@ fn a_record_of_ours_with_impossible_values_is_refused() {
             "{to}: {refusal}"
         );
     }
+    // A branch of a branch of a branch, as far as JSON may be deep and further.
+    let mut endless = good.clone();
+    for depth in 1..100 {
+        let branch = format!("\"rng\":\"flowline\",\"branch\":{{\"parent\":{endless},\"at\":1}}");
+        endless = good.replace("\"rng\":\"flowline\"", &branch);
+        let read = read(&png_with_text("flowline", &endless));
+        assert_eq!(read.is_ok(), depth < 62, "{depth}");
+    }
     // The same inside the other chunk: it is not taken for the web UI's then.
-    let broken = record::chunks(&request("a boat"))[0].text.replace("\\\"schema\\\":1", "\\\"schema\\\":9");
+    let broken = record::chunks(&request("a boat"))[0].text.replace("\\\"schema\\\":2", "\\\"schema\\\":9");
     assert!(read(&png_with_text("parameters", &broken)).unwrap_err().what.contains("form 9"));
 }
 
