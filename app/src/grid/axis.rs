@@ -101,7 +101,11 @@ fn option(name: &str) -> Result<String> {
         Some("batch") => Err(Failure::usage("--batch is no axis", "write the seeds: --axis seed=1..4")),
         Some(long) if BESIDES.contains(&long) => {
             let what = format!("--{long} is no axis: it does not say what the picture shows");
-            Err(Failure::usage(what, "give it once for the whole grid"))
+            let hint = match args::grid::NOT_HERE.contains(&long) {
+                true => "it is for `flowline generate`",
+                false => "give it once for the whole grid",
+            };
+            Err(Failure::usage(what, hint))
         }
         Some(long) => Ok(long.to_owned()),
         None => {

@@ -43,7 +43,7 @@ impl Outline {
         if let Some(useless) = NOT_HERE.iter().find(|name| given(name)) {
             let hint = match *useless {
                 "batch" => "write the seeds: --axis seed=1..4",
-                _ => "it is for `flowline generate`, which makes one picture after the other",
+                _ => "it is for `flowline generate`",
             };
             return Err(Failure::usage(format!("a grid has no --{useless}"), hint));
         }

@@ -87,7 +87,7 @@ impl Reference {
 }
 
 /// What noise a sampler draws.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Drawn {
     /// None.
     Nothing,
@@ -97,13 +97,18 @@ enum Drawn {
     Fresh,
 }
 
-/// What noise the request's sampler draws along the request's sigmas, found out by listening while it follows a closed
-/// form.
+/// What noise the request's sampler draws, found out by listening while it follows a closed form: along the request's
+/// sigmas, and along a schedule of several steps, for a single one draws none.
 fn drawn(request: &Request, samplers: &Samplers<Vec<f64>>) -> Result<Drawn> {
     let sampler = samplers.build(&request.sampler)?;
     let schedule = Schedule::explicit(request.sigmas.clone())?;
-    listen(sampler.as_ref(), schedule)
+    let several = listen(sampler.as_ref(), Schedule::uniform(STEPS_TO_HEAR)?);
+    // A sampler may refuse any schedule but its own.
+    Ok(listen(sampler.as_ref(), schedule)?.max(several.unwrap_or(Drawn::Nothing)))
 }
+
+/// Steps enough for every sampler to draw what it draws.
+const STEPS_TO_HEAR: usize = 8;
 
 /// What noise `sampler` draws along `schedule`.
 fn listen(sampler: &dyn Sampler<Vec<f64>>, schedule: Schedule) -> Result<Drawn> {

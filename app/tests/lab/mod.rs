@@ -12,7 +12,7 @@ pub const PROMPT: &str = "a red lighthouse by the sea at sunset";
 
 /// The words of a grid of small pictures, quick to make.
 pub fn grid(more: &[&str]) -> Vec<String> {
-    let common = ["grid", PROMPT, "-W", "32", "-H", "32", "--cfg", "1"];
+    let common = ["grid", PROMPT, "-W", "32", "-H", "32", "--cfg", "1", "-t", "1"];
     common.iter().chain(more).map(|word| (*word).to_owned()).collect()
 }
 
