@@ -14,6 +14,8 @@ pub mod inspect;
 pub mod interrupt;
 pub mod models;
 pub mod output;
+pub mod playground;
+pub mod plot;
 pub mod preview;
 pub mod progress;
 pub mod samplers;
@@ -32,9 +34,11 @@ pub fn run(command: &Command, registry: &Registry) -> Result<Exit> {
     match command {
         Command::Generate(args) => return Ok(generate::run(args, registry)),
         Command::Grid(args) => return Ok(grid::run(args, registry)),
-        Command::Samplers(listing) => samplers::list(registry, listing.json)?,
+        Command::Samplers(args) => samplers::run(args, registry)?,
         Command::Models(listing) => models::list(listing.json)?,
         Command::Verify(args) => return verify::run(args, registry),
+        Command::Plot(args) => return plot::run(args),
+        Command::Playground(args) => return playground::run(args, registry),
         Command::Inspect(args) => inspect::show(&args.picture, args.json)?,
         Command::Completions { shell } => completions::print(*shell, registry)?,
     }

@@ -111,7 +111,7 @@ impl Canvas {
 
     /// Covers a disc.
     pub fn disc(&mut self, centre: Point, radius: f64, ink: Ink) {
-        self.fill(Circle::new(centre, radius).to_path(TOLERANCE), ink);
+        self.fill(circle(centre, radius), ink);
     }
 
     /// Draws along a path, `width` pixels wide, with round ends.
@@ -135,10 +135,10 @@ impl Canvas {
         self.marks.push(Mark { path, ink, pen: Pen::Letters(lettering.edge()), says: Some(text.to_owned()) });
     }
 
-    /// The canvas as pixels.
-    pub fn to_image(&self) -> RgbImage {
-        let pixels = self.pixels(Some(Ink::new(self.background)));
-        RgbImage::from_fn(self.width, self.height, |x, y| {
+    /// The canvas as pixels, `scale` of them along a side for one of the canvas; at most [`LARGEST`] in all.
+    pub fn to_image(&self, scale: f64) -> RgbImage {
+        let pixels = self.pixels(scale, Some(Ink::new(self.background)));
+        RgbImage::from_fn(pixels.width().into(), pixels.height().into(), |x, y| {
             let pixel = pixels.sample(x as u16, y as u16);
             image::Rgb([pixel.r, pixel.g, pixel.b])
         })
@@ -146,7 +146,7 @@ impl Canvas {
 
     /// Draws everything but the background over `image`, the canvas's corner at `[x, y]`. What lies outside is cut off.
     pub fn over(&self, image: &mut RgbImage, [x, y]: [i64; 2]) {
-        let pixels = self.pixels(None);
+        let pixels = self.pixels(1.0, None);
         for row in 0..self.height {
             for column in 0..self.width {
                 let place = [x.saturating_add(column.into()), y.saturating_add(row.into())].map(u32::try_from);
@@ -162,15 +162,17 @@ impl Canvas {
     }
 
     /// The marks with their opacity, multiplied in.
-    fn pixels(&self, background: Option<Ink>) -> Pixmap {
-        let (width, height) = (self.width as u16, self.height as u16);
+    fn pixels(&self, scale: f64, background: Option<Ink>) -> Pixmap {
+        // The conversion stays within the type's range.
+        let [width, height] = [self.width, self.height].map(|side| ((f64::from(side) * scale).round() as u16).max(1));
         // The same code on every processor of a kind, so the same pixels.
         let settings = RenderSettings { level: Level::baseline(), num_threads: 0 };
         let mut context = RenderContext::new_with(width, height, settings);
         if let Some(ink) = background {
             context.set_paint(colour(ink));
-            context.fill_rect(&Rect::new(0.0, 0.0, f64::from(self.width), f64::from(self.height)));
+            context.fill_rect(&Rect::new(0.0, 0.0, f64::from(width), f64::from(height)));
         }
+        context.set_transform(Affine::scale(scale));
         for Mark { path, ink, pen, .. } in &self.marks {
             context.set_paint(colour(*ink));
             if let Pen::Fill | Pen::Letters(_) = pen {
@@ -232,6 +234,11 @@ pub fn polyline(points: impl IntoIterator<Item = Point>) -> BezPath {
         }
     }
     path
+}
+
+/// A circle.
+pub fn circle(centre: Point, radius: f64) -> BezPath {
+    Circle::new(centre, radius).to_path(TOLERANCE)
 }
 
 fn colour(Ink { rgb: [r, g, b], opacity }: Ink) -> AlphaColor<Srgb> {

@@ -16,6 +16,8 @@ pub mod engine;
 pub mod error;
 pub mod grid;
 pub mod library;
+pub mod playground;
+pub mod plot;
 pub mod record;
 pub mod registry;
 pub mod trace;

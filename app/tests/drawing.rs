@@ -18,7 +18,7 @@ fn inked(image: &RgbImage) -> Option<[u32; 4]> {
 fn shapes_cover_the_pixels_they_should_and_half_of_those_on_their_edge() {
     let mut canvas = Canvas::new(8, 8, WHITE);
     canvas.rectangle(Rect::new(2.0, 2.0, 4.5, 6.0), RED);
-    let image = canvas.to_image();
+    let image = canvas.to_image(1.0);
     assert_eq!(image.get_pixel(3, 3), &Rgb([200, 0, 0]));
     assert_eq!(image.get_pixel(1, 3), &Rgb(WHITE));
     let Rgb([_, half, _]) = image.get_pixel(4, 3);
@@ -35,7 +35,7 @@ fn a_text_is_as_wide_as_it_says_and_stands_where_it_should() {
     for (across, left, right) in places.into_iter().chain([(Across::Right, 100.0 - width, 100.0)]) {
         let mut canvas = Canvas::new(200, 60, WHITE);
         canvas.text("Euler 1.0", lettering.placed(across, Up::Baseline), RED, Point::new(100.0, 30.0));
-        let [l, t, r, b] = inked(&canvas.to_image()).expect("ink");
+        let [l, t, r, b] = inked(&canvas.to_image(1.0)).expect("ink");
         assert!((f64::from(l) - left).abs() < 4.0 && (f64::from(r) - right).abs() < 4.0, "{across:?} {l} {r}");
         assert!((12..=18).contains(&t) && (28..=31).contains(&b), "no letter of it hangs below its line: {t} {b}");
         // The same letters through the other door, to a pixel of rounding.

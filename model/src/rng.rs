@@ -140,24 +140,3 @@ impl Velocity<Latents> for Still {
         Latents::lincomb(&[(0.0, x)])
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use flowline_sampler::Schedule;
-    use flowline_sampler::catalog::Samplers;
-
-    use super::draws;
-    use crate::Latents;
-
-    #[test]
-    fn the_draws_of_a_step_are_counted_with_those_of_what_is_around_the_sampler() {
-        let samplers = Samplers::<Latents>::builtin();
-        let counted = |written: &str| {
-            let sampler = samplers.build(&written.parse().unwrap()).unwrap();
-            draws(sampler.as_ref(), Schedule::uniform(3).unwrap()).unwrap()
-        };
-        // Without noise there is room for one draw all the same.
-        assert_eq!(["euler", "ancestral", "seeds2"].map(counted), [1, 1, 2]);
-        assert_eq!(["heun+corrector:k=3", "ancestral+corrector:k=2"].map(counted), [3, 3]);
-    }
-}

@@ -82,6 +82,27 @@ pub fn prepare(name: &str, dir: &Path) {
             let header = r#"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
             write("run.safetensors", &[&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat());
         }
+        "a-table" => table(dir, "euler,4,0.5,1"),
+        "an-empty-table" => write("results.csv", b" \n"),
+        "a-table-without-rows" => write("results.csv", b"sampler,evaluations,distance,order\n"),
+        "a-table-without-distances" => table(dir, "euler,4,,1"),
+        "a-table-of-something-else" => write("results.csv", b"name,price\nbread,3\n"),
+        "a-table-cut-in-a-row" => table(dir, "euler,4"),
+        "a-table-with-NaN" => table(dir, "euler,4,NaN,1"),
+        "a-table-with-a-negative-number" => table(dir, "euler,-4,0.5,1"),
+        "a-table-without-evaluations" => table(dir, "euler,0,0.5,1"),
+        "a-table-in-Latin-1" => write("results.csv", b"sampler,evaluations,distance\ncaf\xe9,4,0.5\n"),
+        "JSON-of-something-else" => write("trace.json", br#"{"name": "bread"}"#),
+        "a-JSON-table-of-numbers" => write("trace.json", b"[1, 2]"),
+        "a-truncated-trace" => write("trace.json", br#"{"request": {"sampler": "euler"}, "steps": [{"sigma": 1"#),
+        "a-trace-without-steps" => write("trace.json", br#"{"request": {"sampler": "euler"}, "steps": []}"#),
+        "a-trace" => trace(dir, json!({ "sigma": 1.0, "next": 0.0, "v": 1.0, "x": 1.0, "straightness": 1.0 })),
+        "a-trace-with-rising-sigmas" => {
+            trace(dir, json!({ "sigma": 0.5, "next": 0.7, "v": 1.0, "x": 1.0, "straightness": 1.0 }));
+        }
+        "a-trace-without-numbers" => {
+            trace(dir, json!({ "sigma": 1.0, "next": 0.0, "v": null, "x": 1.0, "straightness": 1.0 }));
+        }
 
         "a-note" => write("home/notes.txt", b""),
         "a-model-without-VAE" => model(&|model| fs::remove_file(model.join(VAE)).expect("the file")),
@@ -122,6 +143,18 @@ pub fn prepare(name: &str, dir: &Path) {
         }
         other => panic!("there are no surroundings called '{other}'"),
     }
+}
+
+/// A table of results with one row.
+fn table(dir: &Path, row: &str) {
+    let text = format!("sampler,evaluations,distance,order\n{row}\n");
+    fs::write(dir.join("results.csv"), text).expect("a file");
+}
+
+/// A trace with one step.
+fn trace(dir: &Path, step: Value) {
+    let trace = json!({ "flowline": "0.1.0", "request": { "sampler": "euler" }, "steps": [step] });
+    fs::write(dir.join("trace.json"), trace.to_string()).expect("a file");
 }
 
 /// A small picture with these text chunks.

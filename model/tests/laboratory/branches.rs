@@ -87,8 +87,11 @@ fn the_run_so_far_is_told_after_every_step() {
     assert_eq!(quiet.bits(), whole.bits());
 }
 
-/// What may change at a branch, by what it is called.
-fn changes() -> Vec<(&'static str, Box<dyn Fn(Draft) -> Draft>)> {
+/// A change at a branch, and what it is called.
+type Change = (&'static str, Box<dyn Fn(Draft) -> Draft>);
+
+/// What may change at a branch.
+fn changes() -> Vec<Change> {
     let sampler =
         |written: &'static str| move |draft: Draft| Draft { sampler: Some(written.parse().unwrap()), ..draft };
     vec![
