@@ -182,20 +182,23 @@ fn draw(
                 lettering.write(&mut sheet, &text, DARK, [gap, y + number * step]);
             }
         }
+        // A picture stands in the middle of its column.
+        let middle = x + i64::from(layout.column / 2);
+        let mut put = |picture: &RgbImage| overlay(&mut sheet, picture, middle - i64::from(picture.width() / 2), y);
         let captions = match picture(cell) {
             None => {
-                overlay(&mut sheet, &RgbImage::from_pixel(layout.side, layout.side, MISSING), x, y);
+                put(&RgbImage::from_pixel(layout.side, layout.side, MISSING));
                 vec!["missing".to_owned()]
             }
             Some((row, picture)) => {
-                overlay(&mut sheet, &small(&picture, layout.side), x, y);
+                put(&small(&picture, layout.side));
                 captions(&row)
             }
         };
-        let (below, step) = (Lettering::new(CAPTION), (CAPTION * LINE).ceil() as i64);
+        let (below, step) = (Lettering::new(CAPTION).placed(Across::Middle, Up::Top), (CAPTION * LINE).ceil() as i64);
         for (number, caption) in (0..).zip(captions) {
             let caption = below.fitted(&caption, f64::from(layout.column));
-            below.write(&mut sheet, &caption, SOFT, [x, y + i64::from(layout.side) + 2 + number * step]);
+            below.write(&mut sheet, &caption, SOFT, [middle, y + i64::from(layout.side) + 2 + number * step]);
         }
     }
     sheet
