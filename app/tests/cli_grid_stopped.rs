@@ -247,6 +247,7 @@ fn a_disk_that_is_full_in_the_middle_is_an_error_and_the_grid_goes_on_when_there
     let error = ran.line("error: ").expect("an error");
     assert!(error.starts_with("lab/euler-steps1-seed1-") && error.contains("File too large"), "{error}");
     assert!(ran.line("hint: ").is_some());
+    assert!(ran.stderr.contains("1 of 2 cells are done, and the same command goes on from here"), "{}", ran.stderr);
     let folder = sandbox.path().join("lab");
     assert_eq!(done(&folder).len(), 1, "what fitted is there: {}", ran.stderr);
     assert!(all(&folder).keys().all(|name| !name.ends_with(".part")), "nothing half-written is");

@@ -72,7 +72,10 @@ fn make(args: &Grid, registry: &Registry, reporter: &mut Reporter) -> Result<Exi
         metadata: !generate.no_metadata,
         models: &mut models,
     };
-    let made = work.run(&mut told)?;
+    let made = work.run(&mut told).inspect_err(|_| {
+        // The failure says what happened; this, that nothing is lost.
+        told.reporter.talk(&format!("{}, and the same command goes on from here", progress(&plan, &folder)));
+    })?;
     if generate.verbose {
         told.reporter.times(&told.spent);
     }
@@ -123,22 +126,28 @@ fn same(there: &Plan, plan: &Plan, folder: &Folder) -> Result<()> {
     }
 }
 
+/// `3 of 5 cells are done`.
+fn progress(plan: &Plan, folder: &Folder) -> String {
+    let done = plan.cells.iter().filter(|cell| folder.row(&cell.key).is_some()).count();
+    format!("{done} of {} cells are done", plan.cells.len())
+}
+
 /// Writes the tables of what is done if nothing is left to do, and says how it went.
 fn finish(plan: &Plan, folder: &Folder, made: Made, generate: &Generate, reporter: &Reporter) -> Result<Exit> {
-    let table = Table::read(plan, folder)?;
-    let (cells, done) = (plan.cells.len(), table.rows.len());
+    let progress = progress(plan, folder);
     if made.stopped {
-        reporter.talk(&format!("stopped; {done} of {cells} cells are done, and the same command goes on from here"));
+        reporter.talk(&format!("stopped; {progress}, and the same command goes on from here"));
         return Ok(Exit::Cancelled);
     }
     if made.failed > 0 {
-        let what = format!("{} of {cells} cells could not be made", made.failed);
+        let what = format!("{} of {} cells could not be made", made.failed, plan.cells.len());
         let hint = "the others are done; grid --merge writes their table";
         return Err(Failure::new(what, hint));
     }
+    let table = Table::read(plan, folder)?;
     if !table.missing.is_empty() {
-        let hint = crate::command::quoted(&folder.path().to_string_lossy());
-        reporter.talk(&format!("{done} of {cells} cells are done; when all shards are: flowline grid --merge {hint}"));
+        let named = crate::command::quoted(&folder.path().to_string_lossy());
+        reporter.talk(&format!("{progress}; when all shards are: flowline grid --merge {named}"));
         return Ok(Exit::Done);
     }
     let files = write(plan, folder, &table)?;
@@ -148,14 +157,13 @@ fn finish(plan: &Plan, folder: &Folder, made: Made, generate: &Generate, reporte
     Ok(Exit::Done)
 }
 
-/// Writes the tables and the sheet, and returns their names.
-fn write(plan: &Plan, folder: &Folder, table: &Table) -> Result<Vec<&'static str>> {
-    let tables = table.write(folder)?;
-    let sheet = sheet::write(plan, folder)?;
-    Ok(tables.into_iter().chain([sheet]).collect())
+/// Writes the tables and the sheets, and returns their names.
+fn write(plan: &Plan, folder: &Folder, table: &Table) -> Result<Vec<String>> {
+    let tables = table.write(folder)?.map(str::to_owned);
+    Ok(tables.into_iter().chain(sheet::write(plan, folder)?).collect())
 }
 
-fn paths(folder: &Folder, files: &[&str]) -> Result<()> {
+fn paths(folder: &Folder, files: &[String]) -> Result<()> {
     files.iter().try_for_each(|file| {
         let path = folder.at(file);
         output::data(&[path.as_os_str().as_encoded_bytes(), b"\n"].concat())

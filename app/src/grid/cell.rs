@@ -26,7 +26,8 @@ pub struct Cell {
     /// The key of the run that it is compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// The model as it was named.
+    /// The model as it was named; a folder's place is nothing to write down.
+    #[serde(skip)]
     pub model: String,
     /// Everything decided.
     pub request: Request,

@@ -83,7 +83,11 @@ impl Folder {
         if form.grid != Plan::FORM {
             return Err(refused(format!("the grid has form {}, this program knows {}", form.grid, Plan::FORM)));
         }
-        serde_json::from_str(&text).map(Some).map_err(|e| refused(format!("this is no grid ({e})")))
+        let plan: Plan = serde_json::from_str(&text).map_err(|e| refused(format!("this is no grid ({e})")))?;
+        match plan.is_whole() {
+            true => Ok(Some(plan)),
+            false => Err(refused("its cells are not those of its axes".into())),
+        }
     }
 
     /// Says before any work whether a grid can go here. Leaves the disk as it is.
@@ -148,7 +152,7 @@ impl Folder {
     pub fn row(&self, key: &str) -> Option<Row> {
         let text = fs::read_to_string(self.path.join(CELLS).join(format!("{key}.json"))).ok()?;
         let row: Row = serde_json::from_str(&text).ok()?;
-        (row.cell == key && self.path.join(&row.picture).is_file()).then_some(row)
+        (row.cell == key && row.picture == Row::picture(key) && self.at(&row.picture).is_file()).then_some(row)
     }
 
     /// Keeps what came of a cell: the picture, then the row.

@@ -252,6 +252,12 @@ impl Plan {
         label(&self.axes, &cell.at)
     }
 
+    /// Whether every combination of the axes' values is a cell, in order; a plan may come from anywhere.
+    pub(super) fn is_whole(&self) -> bool {
+        let cells = self.cells.iter().map(|cell| &cell.at);
+        combinations(&self.axes).is_ok_and(|all| all.iter().eq(cells))
+    }
+
     /// What this grid has that `other` has not, if they are not the same grid.
     pub fn difference(&self, other: &Self) -> Option<String> {
         let axes = |plan: &Self| {

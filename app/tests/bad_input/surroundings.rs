@@ -61,6 +61,10 @@ pub fn prepare(name: &str, dir: &Path) {
         }),
 
         "a-grid-of-the-future" => grid(r#"{"grid": 99, "cells": "all"}"#),
+        "a-grid-without-its-cells" => grid(
+            r#"{"grid": 1, "flowline": "0", "axes": [{"name": "steps", "values": ["1", "2"]}], "align": "steps",
+                "reference": null, "seeds": [], "cells": [], "references": {}}"#,
+        ),
         "a-grid-that-is-none" => grid(r#"{"grid": 1, "axes": [], "cells": [{}]}"#),
 
         "a-trajectory" => trajectory(dir, |bytes| bytes),
