@@ -1,6 +1,9 @@
 //! The whole command line as types. What is typed is parsed here and nowhere else; what it means for a model is decided
 //! by `Draft::resolve`.
 
+pub mod grid;
+mod playground;
+mod plot;
 mod refusal;
 mod values;
 
@@ -8,10 +11,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use flowline_model::Rng;
 use flowline_sampler::catalog::Choice;
 
 use crate::{Registry, Result};
-pub use values::{PICTURES_AT_ONCE, Seeds};
+pub use grid::Grid;
+pub use playground::Playground;
+pub use plot::Plot;
+pub use values::{BranchPoint, PICTURES_AT_ONCE, Seeds, Sigmas, TiltBy, listed_sigmas};
 
 /// Pictures from text on your own machine
 ///
@@ -29,15 +36,21 @@ pub struct Args {
 pub enum Command {
     /// Make pictures of a prompt
     Generate(Box<Generate>),
-    /// List the samplers and schedules with their parameters
-    #[command(alias = "schedules")]
-    Samplers(Listing),
+    /// Make a picture in every combination of some options, with a table and a contact sheet
+    Grid(Box<Grid>),
+    /// List the samplers, schedules and guidance rules, or tell all that is known about one
+    #[command(aliases = ["schedules", "guidances", "rules"])]
+    Samplers(Samplers),
     /// List the models
     Models(Listing),
     /// Show what a picture's record says
     Inspect(Inspect),
     /// Judge the samplers against closed forms, or a picture against its record
     Verify(Verify),
+    /// Draw what a grid or traces found: error against evaluations, metrics over sigma
+    Plot(Plot),
+    /// Watch particles flow from noise to data in the plane, carried by any sampler, without a model
+    Playground(Box<Playground>),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -48,6 +61,17 @@ pub enum Command {
 /// Options of the commands that list something.
 #[derive(Debug, clap::Args)]
 pub struct Listing {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `samplers`.
+#[derive(Debug, clap::Args)]
+pub struct Samplers {
+    /// A sampler, a schedule, a guidance rule or what can be put around one: its formula, its cost, what was measured
+    #[arg(value_name = "NAME[:KEY=VALUE,..]", value_parser = values::choice)]
+    pub name: Option<Choice>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -98,6 +122,11 @@ pub struct Generate {
     /// Start from a picture's record: the same picture again, or with the options given here
     #[arg(long, value_name = "PICTURE", alias = "config-from-metadata", value_hint = ValueHint::FilePath)]
     pub from: Option<PathBuf>,
+    /// Go on from a kept trajectory after K of its steps, with the options given here; without @K from its end
+    ///
+    /// With no other option the picture is the one that the uninterrupted run made, bit for bit.
+    #[arg(long, value_name = "FILE[@K]", value_hint = ValueHint::FilePath, conflicts_with = "from")]
+    pub branch: Option<BranchPoint>,
 
     /// A model's name (`flowline models`) or its folder
     #[arg(short, long, value_parser = values::model_parser(), hide_possible_values = true, value_hint = ValueHint::DirPath)]
@@ -133,9 +162,18 @@ pub struct Generate {
     /// The schedule's shift; above 1 spends more steps near noise
     #[arg(long, value_name = "SHIFT", aliases = ["flow-shift", "time-shift"], value_parser = values::number, allow_hyphen_values = true)]
     pub shift: Option<f64>,
-    /// The sigmas themselves, such as 1,0.8,0.5,0.2,0
-    #[arg(long, value_name = "LIST", value_parser = values::sigmas, allow_hyphen_values = true, conflicts_with_all = ["schedule", "shift"])]
-    pub sigmas: Option<values::Sigmas>,
+    /// The sigmas themselves, such as 1,0.8,0.5,0.2,0, or a file that holds them
+    #[arg(long, value_name = "LIST|FILE", value_parser = values::sigmas, allow_hyphen_values = true, conflicts_with_all = ["schedule", "shift"])]
+    pub sigmas: Option<Sigmas>,
+    /// The rule of guidance, such as apg or cfg+rescale:share=0.7+interval:low=0.2; its scale is --cfg
+    #[arg(long, value_name = "NAME[:KEY=VALUE,..]", alias = "guidance-rule", value_parser = values::choice, hide_possible_values = true)]
+    pub rule: Option<Choice>,
+    /// Where the noise comes from
+    #[arg(long, value_name = "SOURCE", value_parser = values::rng_parser())]
+    pub rng: Option<Rng>,
+    /// Pull the picture towards another by a strength; below 0 pushes away
+    #[arg(long, value_name = "IMAGE:STRENGTH", value_parser = values::tilt, value_hint = ValueHint::FilePath)]
+    pub tilt: Option<TiltBy>,
 
     /// Where the picture goes: a file, a folder, a pattern with {seed} {index} {model}, or `-` for standard output
     ///
@@ -151,6 +189,12 @@ pub struct Generate {
     /// Write the newest preview to this PNG file after every step
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub preview_path: Option<PathBuf>,
+    /// Write the figures of every step to this JSON file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub trace: Option<PathBuf>,
+    /// Keep every latent on the way in this safetensors file, to branch from with --branch
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub keep_trajectory: Option<PathBuf>,
 
     /// Threads to compute with
     #[arg(short, long, value_name = "N", value_parser = values::threads, allow_hyphen_values = true)]

@@ -1,7 +1,7 @@
 //! The command that makes a picture again: "copy as command".
 
 use flowline_model::catalog::{self, Entry};
-use flowline_model::{Latents, Request};
+use flowline_model::{Latents, Request, Rng};
 use flowline_sampler::Schedule;
 use flowline_sampler::catalog::{Choice, Plan, Samplers, Schedules};
 
@@ -15,7 +15,8 @@ pub fn command_line(request: &Request) -> String {
 ///
 /// The schedule goes by its name where that name gives these very sigmas, else the sigmas are written out. A picture
 /// that was stopped after `k` steps is its denoised prediction, which is where a `k`th step straight to sigma 0 ends: so
-/// it is written. A model that came from a folder is named as its record does; the folder's place is not in the record.
+/// it is written. What lies in other files, the image of a tilt and the trajectory of a branch, has no words: such a picture
+/// is made again from its record. A model that came from a folder is named as its record does; the folder's place is not in the record.
 pub fn command_words(request: &Request) -> Vec<String> {
     let entry = catalog::find(&request.model.name).ok();
     let mut words = Words(vec!["flowline".into(), "generate".into()]);
@@ -52,8 +53,14 @@ pub fn command_words(request: &Request) -> Vec<String> {
         }
         None => words.option("--sigmas", sigmas(request)),
     }
-    if entry.map(|entry| entry.defaults.cfg) != Some(request.cfg) {
+    if request.rule != Choice::new("cfg").with("scale", request.cfg) {
+        // With the scale in it, which is --cfg.
+        words.option("--rule", &request.rule);
+    } else if entry.map(|entry| entry.defaults.cfg) != Some(request.cfg) {
         words.option("--cfg", request.cfg);
+    }
+    if request.rng != Rng::default() {
+        words.option("--rng", request.rng);
     }
     if let Some(guidance) = request.guidance
         && entry.map(|entry| entry.defaults.guidance) != Some(Some(guidance))

@@ -5,6 +5,7 @@
 //! ever sees half a picture; a name that is taken is never taken away without `--force`.
 
 pub mod atomic;
+mod beside;
 mod cache_folder;
 mod default_folder;
 mod destination;
@@ -16,9 +17,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use atomic::{Named, Whole};
+pub use beside::Beside;
 pub use cache_folder::cache_folder;
 pub use default_folder::{DefaultFolder, default_folder};
-pub use destination::{Destination, Pattern};
+pub use destination::{Destination, Format, PNG, Pattern, Which};
 use flowline_model::Picture;
 
 use crate::error::{Failure, Result};
@@ -113,7 +115,8 @@ impl Library {
     pub fn save(&self, picture: &Picture) -> Result<Saved> {
         let chunks = if self.options.metadata { record::chunks(&picture.request) } else { Vec::new() };
         let encode = |out: &mut dyn Write| record::write_png(out, &picture.image, &chunks);
-        let Some(path) = self.destination.path(picture) else {
+        let which = Which { model: &picture.request.model.name, seed: picture.seed, index: picture.index };
+        let Some(path) = self.destination.path(which) else {
             let mut out = BufWriter::new(io::stdout().lock());
             let sent = encode(&mut out).and_then(|()| out.flush());
             sent.map_err(|error| Failure::new(format!("stdout: {error}"), "check the program that reads it"))?;

@@ -25,6 +25,7 @@ fn everything_else_is_written_out() {
     request.seeds = vec![1, 2, 8, 9, 10, u64::MAX - 1, u64::MAX, 3];
     request.sampler = Choice::new("langevin").with("scale", 0.5);
     request.cfg = 1.0;
+    request.rule = Choice::new("cfg").with("scale", 1);
     request.guidance = Some(3.5);
     request.steps = 2;
     request.sigmas = vec![1.0, 0.5, 0.0];
@@ -35,6 +36,15 @@ fn everything_else_is_written_out() {
          1,2,8..10,18446744073709551614,18446744073709551615,3 --sampler langevin:scale=0.5 --steps 2 --schedule uniform \
          --cfg 1 --guidance 3.5"
     );
+}
+
+#[test]
+fn a_rule_and_a_source_of_noise_are_written_out() {
+    let mut request = request("boat");
+    request.rule = "apg:scale=2.5,eta=0+rescale:share=0.7".parse().unwrap();
+    request.rng = flowline_model::Rng::TorchCpu;
+    let written = words(&request).join(" ");
+    assert!(written.ends_with("--rule apg:scale=2.5,eta=0+rescale:share=0.7 --rng torch-cpu"), "{written}");
 }
 
 #[test]

@@ -38,16 +38,22 @@ fn the_web_uis_record_is_understood() {
 fn what_means_nothing_here_is_reported_and_not_guessed() {
     let record = foreign(
         "parameters",
-        "a cat\nSteps: 2.5, Sampler: DPM++ 2M, Schedule type: Karras, Seed: -1, Size: big, CFG scale: inf",
+        "a cat\nSteps: 2.5, Sampler: DPM fast, Schedule type: Karras, Seed: -1, Size: big, CFG scale: inf",
     );
     assert_eq!(record.draft, Draft { prompt: "a cat".into(), ..Draft::default() });
-    assert_eq!(field(&record.unused, "Sampler"), Some("DPM++ 2M (no sampler here means the same)"));
+    assert_eq!(field(&record.unused, "Sampler"), Some("DPM fast (no sampler here means the same)"));
     assert_eq!(field(&record.unused, "Steps"), Some("2.5 (it is no whole number that fits)"));
     assert_eq!(field(&record.unused, "Seed"), Some("-1 (it is no whole number that fits)"));
     assert_eq!(field(&record.unused, "CFG scale"), Some("inf (it is no finite number)"));
     assert_eq!(record.unused.len(), 6);
-    let ancestral = foreign("parameters", "a cat\nSteps: 2, Sampler: Euler a, Seed: 1, Size: 8x8");
-    assert_eq!(ancestral.draft.sampler, None);
+}
+
+#[test]
+fn the_samplers_of_other_programs_are_understood() {
+    for (theirs, ours) in [("Euler a", "ancestral"), ("DPM++ 2M", "dpmpp2m"), ("DPM++ 2M SDE", "DPM++ 2M SDE")] {
+        let record = foreign("parameters", &format!("a cat\nSteps: 2, Sampler: {theirs}, Seed: 1, Size: 8x8"));
+        assert_eq!(record.draft.sampler, Some(Choice::new(ours)), "{theirs}");
+    }
 }
 
 #[test]
@@ -145,7 +151,7 @@ fn flat_json_records_are_understood() {
             "guidance_scale": 4.0, "sampler": "dpmpp_2m_sde_gpu", "scheduler": "karras", "version": "Fooocus v2.5.5"}"#,
     );
     assert_eq!((fooocus.source, fooocus.draft.width), (Source::Fooocus, Some(896)));
-    assert_eq!((fooocus.draft.seeds, fooocus.draft.sampler), (vec![3], None));
+    assert_eq!((fooocus.draft.seeds, fooocus.draft.sampler), (vec![3], Some(Choice::new("dpmpp_2m_sde_gpu"))));
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn hostile_files_are_refused() {
 #[test]
 fn json_that_is_too_deep_or_broken_is_refused_in_every_format() {
     let deep = format!("{{\"a\":{}", "[".repeat(10_000));
-    let deeper = format!("{{\"schema\":1,\"prompt\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let deeper = format!("{{\"schema\":2,\"prompt\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let objects = "{\"a\":".repeat(10_000);
     for keyword in ["parameters", "prompt", "invokeai_metadata", "flowline"] {
         for text in [&deep, &deeper, &objects, "{", "{\"a\": NaN}"] {
@@ -73,14 +73,18 @@ fn a_record_of_ours_with_impossible_values_is_refused() {
     let good = record::chunks(&request("a boat"))[1].text.clone();
     assert_eq!(foreign("flowline", &good).source, Source::Flowline);
     let changes = [
-        ("\"schema\":1", "\"schema\":2", "form 2"),
-        ("\"schema\":1", "\"schema\":-1", "invalid value"),
-        ("\"schema\":1", "\"schema\":1,\"shell\":\"rm -rf\"", "unknown field"),
-        ("\"schema\":1,", "", "missing field"),
+        ("\"schema\":2", "\"schema\":3", "form 3"),
+        ("\"schema\":2", "\"schema\":-1", "invalid value"),
+        ("\"schema\":2", "\"schema\":2,\"shell\":\"rm -rf\"", "unknown field"),
+        ("\"schema\":2,", "", "missing field"),
         ("\"width\":256", "\"width\":-256", "invalid value"),
         ("\"width\":256", "\"width\":4294967296", "invalid value"),
         ("\"width\":256", "\"width\":1e9", "invalid type"),
         ("\"cfg\":2.5", "\"cfg\":NaN", "expected value"),
+        ("\"schema\":2", "\"schema\":0", "form 0"),
+        ("\"rule\":\"cfg:scale=2.5\"", "\"rule\":\"\"", "empty"),
+        ("\"rng\":\"flowline\"", "\"rng\":\"flowline\",\"tilt\":{\"sha256\":\"\"}", "missing field"),
+        ("\"rng\":\"flowline\"", "\"rng\":\"flowline\",\"branch\":{\"parent\":{},\"at\":1}", "missing field"),
         ("\"cfg\":2.5", "\"cfg\":1e999", "number out of range"),
         ("\"cfg\":2.5", "\"cfg\":null", "invalid type"),
         ("\"cfg\":2.5", "\"cfg\":\"2.5\"", "invalid type"),
@@ -91,7 +95,16 @@ fn a_record_of_ours_with_impossible_values_is_refused() {
         ("[\"18446744073709551615\"]", "[7]", "invalid type"),
         ("\"sampler\":\"euler\"", "\"sampler\":\"\"", "empty"),
         ("\"steps\":8", "\"steps\":8e0", "invalid type"),
+        ("\"rule\":\"cfg:scale=2.5\",", "", "missing field"),
+        ("\"rng\":\"flowline\"", "\"rng\":\"dice\"", "unknown variant"),
     ];
+    // A branch of a branch of a branch, as far as JSON may be deep and further.
+    let mut endless = good.clone();
+    for depth in 1..100 {
+        let branch = format!("\"rng\":\"flowline\",\"branch\":{{\"parent\":{endless},\"at\":1}}");
+        endless = good.replace("\"rng\":\"flowline\"", &branch);
+        assert_eq!(read(&png_with_text("flowline", &endless)).is_ok(), depth < 62, "{depth}");
+    }
     for (from, to, expected) in changes {
         let changed = good.replace(from, to);
         assert_ne!(changed, good, "{from}");
@@ -102,7 +115,7 @@ fn a_record_of_ours_with_impossible_values_is_refused() {
         );
     }
     // The same inside the other chunk: it is not taken for the web UI's then.
-    let broken = record::chunks(&request("a boat"))[0].text.replace("\\\"schema\\\":1", "\\\"schema\\\":9");
+    let broken = record::chunks(&request("a boat"))[0].text.replace("\\\"schema\\\":2", "\\\"schema\\\":9");
     assert!(read(&png_with_text("parameters", &broken)).unwrap_err().what.contains("form 9"));
 }
 

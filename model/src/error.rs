@@ -85,6 +85,14 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A kept run is damaged, of another version, or not one.
+    #[error("{what}")]
+    Trajectory {
+        /// What is wrong with it.
+        what: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
     /// What was asked for cannot be done.
     #[error("{what}")]
     Invalid {
@@ -147,6 +155,7 @@ impl Error {
             Self::Config { .. } | Self::Tokenizer { .. } => {
                 "the model folder must be a complete diffusers folder; fetch the file again".into()
             }
+            Self::Trajectory { hint, .. } => (*hint).to_owned(),
             Self::Invalid { hint, .. } => hint.clone(),
             Self::Memory { .. } => "ask for a smaller picture, or close other programs".into(),
             Self::NotFinite { .. } => "try another sampler, more steps or a lower cfg".into(),

@@ -1,11 +1,13 @@
 //! Everything that can happen while pictures are made.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use flowline_sampler::metrics::StepMetrics;
 use image::RgbImage;
 
-use crate::Request;
+use crate::{Kept, Latents, Request};
 
 /// One thing that happened. The observer answers every event with "go on" or "stop"; the terminal's bar, the NDJSON
 /// stream and the window are all views of this one list.
@@ -46,9 +48,9 @@ pub struct StepDone {
     pub picture: usize,
     /// Pictures in the request.
     pub pictures: usize,
-    /// Steps taken, from 1.
+    /// Steps taken, from 1; of a branch, its own.
     pub taken: usize,
-    /// Steps in all.
+    /// Steps in all; of a branch, its own.
     pub steps: usize,
     /// Where the step began.
     pub sigma: f64,
@@ -58,8 +60,12 @@ pub struct StepDone {
     pub evaluations: u64,
     /// Time since this picture's first step began.
     pub elapsed: Duration,
+    /// What can be said of the run: how straight, how steady.
+    pub metrics: StepMetrics,
     /// The denoised prediction, one pixel a latent; `None` where a model brings no preview factors.
     pub preview: Option<RgbImage>,
+    /// The run so far, if runs are to be [kept](crate::Pipeline::keep).
+    pub kept: Option<Arc<Kept>>,
 }
 
 /// A finished picture.
@@ -71,14 +77,19 @@ pub struct Picture {
     pub seed: u64,
     /// Its pixels.
     pub image: RgbImage,
+    /// The latents that were decoded, `(1, c, h, w)`.
+    pub latents: Latents,
     /// The request that makes exactly this picture again: this seed alone, and `stop_after` if it was stopped.
     pub request: Request,
     /// `Some((k, n))` if it was stopped after `k` of `n` steps.
     pub stopped: Option<(usize, usize)>,
-    /// Model evaluations it took.
+    /// Runs of the model that its own steps took, those of a run that was continued among them; not those of the run
+    /// that it is a branch of.
     pub evaluations: u64,
     /// Time from its first step to its last pixel.
     pub elapsed: Duration,
+    /// Its whole run, if runs are to be [kept](crate::Pipeline::keep).
+    pub kept: Option<Arc<Kept>>,
 }
 
 /// How it ended, and where the time went.

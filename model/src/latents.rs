@@ -1,8 +1,9 @@
-//! The production latent: a candle tensor as the sampler sees it, and its keyed noise.
+//! The production latent: a candle tensor as the sampler sees it.
+
+pub(crate) mod file;
 
 use candle_core::{DType, Device, Tensor};
-use flowline_sampler::noise::fill_normal;
-use flowline_sampler::{BoxError, Latent, Measure, Noise, NoiseKey};
+use flowline_sampler::{BoxError, Latent, Measure};
 
 use crate::{Error, Result};
 
@@ -21,17 +22,41 @@ impl Latents {
         Ok(Self(tensor.to_dtype(DType::F32)?))
     }
 
-    /// Standard normal latents of shape `(seeds.len(), c, h, w)`: item `i` depends on `seeds[i]` and `key` alone.
+    /// Latents of shape `(b, c, h, w)` with these values, the last index fastest.
+    ///
+    /// # Errors
+    /// If there are not as many values.
+    pub fn from_values(values: Vec<f32>, shape: (usize, usize, usize, usize), device: &Device) -> Result<Self> {
+        Ok(Self(Tensor::from_vec(values, shape, device)?))
+    }
+
+    /// Latents of shape `(1, c, h, w)` in which every value is `value`.
     ///
     /// # Errors
     /// If the tensor cannot be made.
-    pub fn normal(seeds: &[u64], (c, h, w): (usize, usize, usize), key: NoiseKey, device: &Device) -> Result<Self> {
-        let item = c * h * w;
-        let mut values = vec![0f32; seeds.len() * item];
-        for (seed, out) in seeds.iter().zip(values.chunks_exact_mut(item.max(1))) {
-            fill_normal(*seed, key, out);
+    pub fn flat((c, h, w): (usize, usize, usize), value: f32) -> Result<Self> {
+        Self::from_values(vec![value; c * h * w], (1, c, h, w), &Device::Cpu)
+    }
+
+    /// Latents of the same shape whose values `fill` writes.
+    pub(crate) fn filled_like(&self, fill: impl FnOnce(&mut [f32]) -> Result<()>) -> Result<Self> {
+        let mut values = vec![0f32; self.0.elem_count()];
+        fill(&mut values)?;
+        Ok(Self(Tensor::from_vec(values, self.0.dims(), self.0.device())?))
+    }
+
+    /// How far apart two latents are: the root mean square of their difference per element.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if they have different shapes.
+    pub fn distance(&self, other: &Self) -> Result<f64> {
+        if self.0.dims() != other.0.dims() {
+            let what = format!("latents of shapes {:?} and {:?} cannot be compared", self.0.dims(), other.0.dims());
+            return Err(Error::invalid(what, "compare pictures of one size, made by one model"));
         }
-        Ok(Self(Tensor::from_vec(values, (seeds.len(), c, h, w), device)?))
+        let (a, b) = (self.values()?, other.values()?);
+        let squares = a.iter().zip(&b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>();
+        Ok((squares / a.len().max(1) as f64).sqrt())
     }
 
     /// The tensor, `(b, c, h, w)`, f32.
@@ -47,7 +72,11 @@ impl Latents {
         Ok(self.values()?.iter().all(|value| value.is_finite()))
     }
 
-    fn values(&self) -> Result<Vec<f32>> {
+    /// All values, the last index fastest.
+    ///
+    /// # Errors
+    /// If they cannot be read back.
+    pub fn values(&self) -> Result<Vec<f32>> {
         Ok(self.0.flatten_all()?.to_vec1()?)
     }
 
@@ -114,17 +143,6 @@ impl Measure for Latents {
 
     fn scaled(&self, factors: &[f64]) -> flowline_sampler::Result<Self> {
         self.scale_items(factors).map_err(foreign)
-    }
-}
-
-/// Noise for a batch in which every item carries its own seed.
-#[derive(Clone, Debug)]
-pub struct Seeds(pub Vec<u64>);
-
-impl Noise<Latents> for Seeds {
-    fn normal(&mut self, like: &Latents, key: NoiseKey) -> flowline_sampler::Result<Latents> {
-        let (_, c, h, w) = like.0.dims4().map_err(|e| foreign(e.into()))?;
-        Latents::normal(&self.0, (c, h, w), key, like.0.device()).map_err(foreign)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rectified-flow transformers, their text encoders and autoencoders, and the pipeline from prompt to picture.
 //!
 //! Read [`pipeline`] first. [`catalog`] lists the models, [`request`] says what a picture is made from, [`event`] what
-//! can happen on the way. The networks live in [`text`], [`flux`] and [`vae`] and read their weights through
+//! can happen on the way, [`trajectory`] how a run is kept. The networks live in [`text`], [`flux`] and [`vae`] and read their weights through
 //! [`weights`]. This crate knows no window, no command line and no stdout.
 
 #![deny(missing_docs)]
@@ -21,9 +21,11 @@ pub mod preview;
 pub mod probe;
 pub mod provenance;
 pub mod request;
+pub mod rng;
 pub mod spec;
 pub mod text;
 pub mod threads;
+pub mod trajectory;
 pub mod vae;
 pub mod weights;
 
@@ -34,5 +36,7 @@ pub use latents::Latents;
 pub use memory::MemoryPlan;
 pub use pipeline::Pipeline;
 pub use provenance::{MadeWith, ModelRecord, WeightRecord};
-pub use request::{Draft, Request, Resolved};
+pub use request::{Branch, Draft, Request, Resolved, Tilt};
+pub use rng::Rng;
 pub use spec::Spec;
+pub use trajectory::{Kept, KeptStep};

@@ -3,48 +3,28 @@
 //! A [`Draft`] holds what a person chose; everything else is left to the model's defaults. A [`Request`] leaves
 //! nothing open: it is what the pipeline runs, what a picture's record carries and what replays it.
 
+mod branch;
+mod draft;
+mod rule;
+mod tilt;
+mod written;
+
 use flowline_sampler::Schedule;
-use flowline_sampler::catalog::{Choice, Plan};
+use flowline_sampler::catalog::Choice;
 use serde::{Deserialize, Serialize};
 
 use crate::provenance::{MadeWith, ModelRecord};
+use crate::rng::Rng;
 use crate::spec::Spec;
 use crate::{Error, MemoryPlan, Result, Warning};
 
-/// What a person asked for. `None` means: as the model likes it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Draft {
-    /// What the picture shows.
-    pub prompt: String,
-    /// What it does not show.
-    pub negative_prompt: Option<String>,
-    /// Width in pixels.
-    pub width: Option<u32>,
-    /// Height in pixels.
-    pub height: Option<u32>,
-    /// One picture a seed; empty means one random seed.
-    pub seeds: Vec<u64>,
-    /// Number of steps.
-    pub steps: Option<usize>,
-    /// The sampler and its parameters.
-    pub sampler: Option<Choice>,
-    /// The schedule and its parameters.
-    pub schedule: Option<Choice>,
-    /// The schedule's shift, for those that have one.
-    pub shift: Option<f64>,
-    /// The sigmas themselves, from at most 1 down to 0.
-    pub sigmas: Option<Vec<f64>>,
-    /// Distilled guidance, for models with a guidance embedding.
-    pub guidance: Option<f64>,
-    /// Classifier-free guidance; 1 switches it off.
-    pub cfg: Option<f64>,
-    /// Stop after so many steps and decode the denoised prediction.
-    pub stop_after: Option<usize>,
-}
+pub use branch::Branch;
+pub use draft::{Draft, Resolved};
+pub use tilt::Tilt;
 
 /// Everything decided. Its JSON form is the canonical record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Request {
     /// Version of this record's form: [`Request::SCHEMA`].
     pub schema: u32,
@@ -57,22 +37,34 @@ pub struct Request {
     /// Height in pixels.
     pub height: u32,
     /// One picture a seed.
-    #[serde(with = "seeds")]
+    #[serde(with = "written::seeds")]
     pub seeds: Vec<u64>,
-    /// Number of steps; one less than there are sigmas.
+    /// Number of steps; one less than there are sigmas. Of a branch, its own steps.
     pub steps: usize,
     /// The sampler with all its parameters.
-    #[serde(with = "choice")]
+    #[serde(with = "written::choice")]
     pub sampler: Choice,
     /// The schedule with all its parameters, or `explicit`.
-    #[serde(with = "choice")]
+    #[serde(with = "written::choice")]
     pub schedule: Choice,
     /// The sigmas that schedule gave.
     pub sigmas: Vec<f64>,
     /// Distilled guidance; `None` for models without.
     pub guidance: Option<f64>,
-    /// Classifier-free guidance; 1 is off.
+    /// How far classifier-free guidance goes; 1 is off. It is the `scale` of the rule, where that has one.
     pub cfg: f64,
+    /// The rule of classifier-free guidance with all its parameters.
+    #[serde(with = "written::choice", default = "written::choice::absent")]
+    pub rule: Choice,
+    /// Where the noise comes from.
+    #[serde(default)]
+    pub rng: Rng,
+    /// The picture that this one is pulled towards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tilt: Option<Tilt>,
+    /// The run that this one goes on from; `None` for one that begins at pure noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<Box<Branch>>,
     /// Stop after so many steps and decode the denoised prediction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_after: Option<usize>,
@@ -82,126 +74,9 @@ pub struct Request {
     pub made_with: MadeWith,
 }
 
-/// A request and what should be said about it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Resolved {
-    /// The request.
-    pub request: Request,
-    /// What the user should know.
-    pub warnings: Vec<Warning>,
-}
-
-impl Draft {
-    /// Decides everything that was left open.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`], [`Error::Sampler`] or [`Error::Memory`] for anything that cannot be done.
-    pub fn resolve(&self, spec: &Spec) -> Result<Resolved> {
-        let defaults = &spec.entry.defaults;
-        let mut warnings = Vec::new();
-        let sampler = self.sampler.clone().unwrap_or_else(|| defaults.sampler());
-        let sampler = spec.samplers.complete(&sampler)?;
-        let (width, height) = (self.width.unwrap_or(defaults.size.0), self.height.unwrap_or(defaults.size.1));
-        spec.check_size(width, height)?;
-        let (schedule, sigmas) = self.resolve_schedule(spec, &sampler, spec.image_tokens(width, height))?;
-        let cfg = self.cfg.unwrap_or(defaults.cfg);
-        let guidance = match (self.guidance, defaults.guidance) {
-            (given, Some(default)) => Some(given.unwrap_or(default)),
-            (None, None) => None,
-            (Some(_), None) => {
-                let message = format!("{} has no guidance embedding; --guidance is not used (--cfg is)", spec.name);
-                warnings.push(Warning::new("guidance-unused", message));
-                None
-            }
-        };
-        let negative_prompt = self.negative_prompt.clone().unwrap_or_default();
-        if cfg == 1.0 && !negative_prompt.is_empty() {
-            let message = "the negative prompt is not used at cfg 1; give --cfg a larger value";
-            warnings.push(Warning::new("negative-unused", message));
-        }
-        let request = Request {
-            schema: Request::SCHEMA,
-            prompt: self.prompt.clone(),
-            negative_prompt,
-            width,
-            height,
-            seeds: if self.seeds.is_empty() { vec![random_seed()?] } else { self.seeds.clone() },
-            steps: sigmas.steps(),
-            sampler,
-            schedule,
-            sigmas: sigmas.sigmas().to_vec(),
-            guidance,
-            cfg,
-            stop_after: self.stop_after,
-            model: spec.record(),
-            made_with: MadeWith::here(),
-        };
-        warnings.extend(request.check(spec)?);
-        Ok(Resolved { request, warnings })
-    }
-
-    /// The schedule under its canonical name, and its sigmas.
-    fn resolve_schedule(&self, spec: &Spec, sampler: &Choice, image_tokens: usize) -> Result<(Choice, Schedule)> {
-        let steps = match (&self.sigmas, self.steps) {
-            (Some(sigmas), Some(steps)) if steps != sigmas.len().saturating_sub(1) => {
-                let what =
-                    format!("{} sigmas make {} steps, not {steps}", sigmas.len(), sigmas.len().saturating_sub(1));
-                return Err(Error::invalid(what, "leave --steps out, or give one sigma more than steps"));
-            }
-            (Some(sigmas), _) => sigmas.len().saturating_sub(1),
-            (None, steps) => steps.unwrap_or(spec.entry.defaults.steps),
-        };
-        let named = match (&self.schedule, self.shift) {
-            (Some(choice), None) => choice.clone(),
-            (None, None) => match spec.samplers.preferred_schedule(sampler)? {
-                Some(own) => own,
-                None => spec.entry.defaults.schedule(),
-            },
-            (choice, Some(shift)) => {
-                shifted(choice.clone().unwrap_or_else(|| spec.entry.defaults.schedule()), shift, spec)?
-            }
-        };
-        let named = spec.schedules.complete(&named);
-        match &self.sigmas {
-            None => {
-                let named = named?;
-                let schedule = spec.schedules.build(&named, Plan { steps, image_tokens })?;
-                Ok((named, schedule))
-            }
-            // A record brings both: it keeps the name where the name still means these sigmas.
-            Some(sigmas) => {
-                let schedule = Schedule::explicit(sigmas.clone())?;
-                let same = |named: &Choice| match spec.schedules.build(named, Plan { steps, image_tokens }) {
-                    Ok(built) => built == schedule,
-                    Err(_) => false,
-                };
-                let named = named.ok().filter(|named| self.schedule.is_some() && same(named));
-                Ok((named.unwrap_or_else(|| Choice::new(Request::EXPLICIT)), schedule))
-            }
-        }
-    }
-}
-
-/// `--shift` put into the schedule it belongs to: a schedule with a shift of its own takes it, `uniform` becomes `shift`.
-fn shifted(choice: Choice, shift: f64, spec: &Spec) -> Result<Choice> {
-    let about = spec.schedules.about(&choice.name)?;
-    if about.parameters.iter().any(|p| p.key == "shift") {
-        let mut choice = choice;
-        choice.given.retain(|(key, _)| !key.eq_ignore_ascii_case("shift"));
-        return Ok(choice.with("shift", shift));
-    }
-    match about.name {
-        "uniform" => Ok(Choice::new("shift").with("shift", shift)),
-        name => {
-            let hint = "use --schedule shift or sd3, or leave --shift out";
-            Err(Error::invalid(format!("the schedule '{name}' takes no shift"), hint))
-        }
-    }
-}
-
 impl Request {
     /// The version of the record's form that this program writes.
-    pub const SCHEMA: u32 = 1;
+    pub const SCHEMA: u32 = 2;
     /// The schedule's name when the sigmas were given one by one.
     pub const EXPLICIT: &'static str = "explicit";
 
@@ -222,7 +97,7 @@ impl Request {
             return Err(Error::invalid("there is no seed", "give at least one seed"));
         }
         spec.check_size(self.width, self.height)?;
-        in_range("cfg", self.cfg, 0.0, 100.0)?;
+        rule::check(&self.rule, self.cfg, spec)?;
         if let Some(guidance) = self.guidance {
             in_range("guidance", guidance, 0.0, 100.0)?;
         }
@@ -236,6 +111,8 @@ impl Request {
             return Err(Error::invalid(what, "stop after at least one step and at most all"));
         }
         spec.samplers.build(&self.sampler)?.start(&schedule)?;
+        self.tilt.as_ref().map_or(Ok(()), Tilt::check)?;
+        self.branch.as_ref().map_or(Ok(()), |branch| branch.check(self, spec))?;
         let plan = self.memory_plan(spec);
         if plan.exceeds() {
             return Err(Error::Memory { needed: plan.peak, available: plan.available.unwrap_or(0) });
@@ -253,6 +130,11 @@ impl Request {
     /// How much memory one picture of this request needs.
     pub fn memory_plan(&self, spec: &Spec) -> MemoryPlan {
         MemoryPlan::new(spec.footprint(self.width, self.height))
+    }
+
+    /// Whether guidance looks at the negative prompt: at scale 1 it has no weight and is never evaluated.
+    pub fn uses_negative(&self) -> bool {
+        rule::scale(&self.rule) != Some(1.0)
     }
 
     /// The request for one of its pictures alone.
@@ -276,6 +158,10 @@ impl Request {
             sigmas: Some(self.sigmas.clone()),
             guidance: self.guidance,
             cfg: Some(self.cfg),
+            rule: Some(self.rule.clone()),
+            rng: Some(self.rng),
+            tilt: self.tilt.clone(),
+            branch: self.branch.clone(),
             stop_after: self.stop_after,
         }
     }
@@ -297,6 +183,10 @@ impl Request {
             let ours = ours.map_or("not there", |ours| ours.sha256.as_str());
             compare(&theirs.file, short(ours), short(&theirs.sha256));
         }
+        if let (Some(ours), Some(theirs)) = (&self.branch, &other.branch) {
+            let deeper = ours.parent.differences(&theirs.parent);
+            found.extend(deeper.into_iter().filter(|difference| !found.contains(difference)).collect::<Vec<_>>());
+        }
         found
     }
 }
@@ -311,38 +201,4 @@ fn in_range(what: &str, value: f64, min: f64, max: f64) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!("{what} cannot be {value}"), format!("{what} goes from {min} to {max}")))
-}
-
-/// A seed nobody chose; 32 bits, so that people can type it again.
-fn random_seed() -> Result<u64> {
-    let no_entropy = |e| Error::invalid(format!("the system gives no random numbers ({e})"), "choose a seed with -s");
-    Ok(u64::from(getrandom::u32().map_err(no_entropy)?))
-}
-
-/// Choices are written as people type them.
-mod choice {
-    use flowline_sampler::catalog::Choice;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(choice: &Choice, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(choice)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Choice, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
-}
-
-/// Seeds are written as strings: JSON readers lose the low bits of large integers.
-mod seeds {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(seeds: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(seeds.iter().map(u64::to_string))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
-        let written = Vec::<String>::deserialize(deserializer)?;
-        written.iter().map(|seed| seed.parse().map_err(D::Error::custom)).collect()
-    }
 }

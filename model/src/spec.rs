@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use flowline_sampler::catalog::{Samplers, Schedules};
+use flowline_sampler::guidance::Rules;
 
 use crate::catalog::Entry;
 use crate::family::Family;
@@ -24,6 +25,8 @@ pub struct Spec {
     pub samplers: Samplers<Latents>,
     /// The schedules that may be chosen.
     pub schedules: Schedules,
+    /// The rules of guidance that may be chosen.
+    pub rules: Rules<Latents>,
     /// The words a narrow model knows; `None` for models of the whole language.
     pub words: Option<BTreeSet<String>>,
     /// What a narrow model draws, as the end of a sentence.
@@ -82,6 +85,7 @@ impl Spec {
             name: files.folder_name().unwrap_or_else(|| entry.name.to_owned()),
             samplers: Samplers::builtin(),
             schedules: Schedules::builtin(),
+            rules: Rules::builtin(),
             words: index.words,
             draws: index.draws,
             text_length: index.text_length.unwrap_or(entry.text_length),

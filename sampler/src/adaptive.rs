@@ -14,8 +14,9 @@ use crate::{Env, Error, Measure, Result, Sampler, Schedule, State, Step, Stepped
 /// where `e` is the difference to the midpoint rule. A step is taken if `|e| <= tolerance (|x| + |k1|)` for every
 /// picture of the batch, and `h` follows `(tolerance / |e|)^(1/3)`; so the error at the end is proportional to the
 /// tolerance. The sigmas of the schedule are met exactly, with as many steps between two as it takes, at least one; no
-/// evaluation is at `sigma = 0`. When the evaluations run out, each remaining step of the schedule is taken in one.
-/// Ralston 1962; Hairer, Norsett, Wanner: *Solving Ordinary Differential Equations I*, section II.4.
+/// evaluation is at `sigma = 0`. The sum of `e` on the way to the next of them is told as the step's error. When the
+/// evaluations run out, each remaining step of the schedule is taken in one. Ralston 1962; Hairer, Norsett, Wanner:
+/// *Solving Ordinary Differential Equations I*, section II.4.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adaptive {
     /// The largest error of a step, relative to the size of state and velocity.
@@ -55,6 +56,7 @@ impl<T: Measure> Stepper<T> for AdaptiveStepper {
         let mut v = env.velocity(&x, sigma)?;
         used += 1;
         let denoised = T::lincomb(&[(1.0, &x), (-sigma, &v)])?;
+        let mut errors: Option<T> = None;
         // What the steps of the schedule behind this one will take at least.
         let reserved = STAGES * step.schedule.steps().saturating_sub(step.index + 1) as u64;
         loop {
@@ -75,6 +77,10 @@ impl<T: Measure> Stepper<T> for AdaptiveStepper {
             if !(spent || ratio <= 1.0) {
                 continue;
             }
+            errors = Some(match errors {
+                Some(before) => T::lincomb(&[(1.0, &before), (1.0, &error)])?,
+                None => error,
+            });
             x = T::lincomb(&[(1.0, &x), (2.0 * ninth, &v), (3.0 * ninth, &k2), (4.0 * ninth, &k3)])?;
             if length == left {
                 break;
@@ -84,6 +90,9 @@ impl<T: Measure> Stepper<T> for AdaptiveStepper {
             used += 1;
         }
         (self.h, self.used) = (Some(h), used);
+        if let Some(errors) = errors {
+            env.tell_error(errors);
+        }
         Ok(Stepped { x, denoised })
     }
 
@@ -115,6 +124,7 @@ pub fn adaptive<T: Measure>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "adaptive",
         aliases: &["ralston", "rk23"],
+        ve_names: &[],
         meaning: "choose the steps as it goes, to a tolerance; --steps only says where it must stop over",
         formula: "x' = x + (h/9)(2 k1 + 3 k2 + 4 k3), |h/9 (2 k1 - 6 k2 + 4 k3)| <= tolerance (|x| + |k1|)",
         citation: "Ralston 1962; Hairer, Norsett, Wanner, Solving ODEs I, II.4",

@@ -7,14 +7,17 @@ pub struct Trajectory<T: Latent> {
     schedule: Schedule,
     stepper: Box<dyn Stepper<T>>,
     x: T,
+    /// Steps of the schedule that were taken.
     index: usize,
+    /// Steps that were taken before the schedule begins.
+    offset: usize,
     evaluations: u64,
 }
 
 /// What is known after a step.
 #[derive(Clone, Debug)]
 pub struct Report<T> {
-    /// Steps taken, from 1.
+    /// Steps of the schedule that were taken, from 1.
     pub taken: usize,
     /// Steps in all.
     pub steps: usize,
@@ -26,13 +29,17 @@ pub struct Report<T> {
     pub evaluations: u64,
     /// `E[data | x]` as seen at `sigma`.
     pub denoised: T,
+    /// How far off the step may be, where the sampler has an embedded estimate; see [`Env::tell_error`].
+    pub local_error: Option<T>,
 }
 
 /// Everything needed to continue a trajectory elsewhere, with the same bits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saved<T> {
-    /// Steps taken.
+    /// Steps of the schedule that were taken.
     pub taken: usize,
+    /// Steps that were taken before the schedule begins, not 0 for a [branch](Trajectory::branch).
+    pub offset: usize,
     /// The sigma where it stands; it ties the state to its schedule.
     pub sigma: f64,
     /// Model evaluations so far.
@@ -51,7 +58,17 @@ impl<T: Latent> Trajectory<T> {
     /// # Errors
     /// If the sampler refuses the schedule.
     pub fn start(sampler: &dyn Sampler<T>, schedule: Schedule, x: T) -> Result<Self> {
-        Ok(Self { stepper: sampler.start(&schedule)?, schedule, x, index: 0, evaluations: 0 })
+        Self::branch(sampler, schedule, x, 0)
+    }
+
+    /// A trajectory that goes on from another's state after `taken` steps, with a sampler of its own: `x` is the state
+    /// at the first sigma of `tail`. The sampler begins anew, with nothing remembered, but its noise is that of the
+    /// steps `taken`, `taken + 1`, .., so that none of the first part is drawn again.
+    ///
+    /// # Errors
+    /// If the sampler refuses the schedule.
+    pub fn branch(sampler: &dyn Sampler<T>, tail: Schedule, x: T, taken: usize) -> Result<Self> {
+        Ok(Self { stepper: sampler.start(&tail)?, schedule: tail, x, index: 0, offset: taken, evaluations: 0 })
     }
 
     /// A trajectory where `saved` left it; `velocity` gets its own history back.
@@ -77,13 +94,15 @@ impl<T: Latent> Trajectory<T> {
         let mut stepper = sampler.start(&schedule)?;
         stepper.restore(saved.stepper)?;
         velocity.restore(saved.velocity)?;
-        Ok(Self { schedule, stepper, x: saved.x, index: saved.taken, evaluations: saved.evaluations })
+        let Saved { x, taken: index, offset, evaluations, .. } = saved;
+        Ok(Self { schedule, stepper, x, index, offset, evaluations })
     }
 
     /// Everything needed to continue later.
     pub fn save(&self, velocity: &dyn Velocity<T>) -> Saved<T> {
         Saved {
             taken: self.index,
+            offset: self.offset,
             sigma: self.schedule.sigmas().get(self.index).copied().unwrap_or_default(),
             evaluations: self.evaluations,
             x: self.x.clone(),
@@ -99,7 +118,7 @@ impl<T: Latent> Trajectory<T> {
     /// stood before the step, and it may be taken again.
     pub fn step(&mut self, env: &mut Env<'_, T>) -> Result<Option<Report<T>>> {
         let Some([sigma, next]) = self.schedule.interval(self.index) else { return Ok(None) };
-        env.begin(self.index)?;
+        env.begin(self.offset.saturating_add(self.index))?;
         let before = env.evaluations();
         let step = Step { index: self.index, sigma, next, schedule: &self.schedule };
         let field = env.velocity.save();
@@ -115,7 +134,8 @@ impl<T: Latent> Trajectory<T> {
         self.index += 1;
         self.evaluations += env.evaluations() - before;
         let (taken, steps, evaluations) = (self.index, self.schedule.steps(), self.evaluations);
-        Ok(Some(Report { taken, steps, sigma, next, evaluations, denoised }))
+        let local_error = env.told_error();
+        Ok(Some(Report { taken, steps, sigma, next, evaluations, denoised, local_error }))
     }
 
     /// The state where the trajectory stands.
@@ -123,7 +143,7 @@ impl<T: Latent> Trajectory<T> {
         &self.x
     }
 
-    /// Steps taken.
+    /// Steps of its schedule that were taken.
     pub fn taken(&self) -> usize {
         self.index
     }

@@ -44,7 +44,7 @@ impl<T: Latent> Stepper<T> for EulerMaruyama {
         let h = sigma - next;
         let pull = self.scale * libm::pow(sigma, self.decay) * h; // g^2 h / 2s
         let (keep, along) = (1.0 - pull, -h - pull * (1.0 - sigma));
-        let x = NoisyStep { keep, along, fresh: libm::sqrt(2.0 * sigma * pull) }.take(x, &v, env)?;
+        let x = NoisyStep { keep, along, fresh: libm::sqrt(2.0 * sigma * pull) }.take(step, x, &v, env)?;
         Ok(Stepped { x, denoised })
     }
 }
@@ -54,6 +54,7 @@ pub fn euler_maruyama<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "euler-maruyama",
         aliases: &["em"],
+        ve_names: &[],
         meaning: "the textbook step with noise: flatters at many steps, goes wrong at few",
         formula: "x' = x - h v - (g^2/2 sigma) h N + g sqrt(h) z, h = sigma - sigma', g^2 = 2 scale sigma^(1 + \
                   decay); x' = D at sigma' = 0",

@@ -20,6 +20,10 @@
 //!
 //! A method with a *corrector* takes every step twice: first with the polynomial through the values so far, then,
 //! when the model has been evaluated at the point reached, with that value among them. It costs no evaluation.
+//!
+//! The error that is told ([`Env::tell_error`]) is what the oldest value changed in the step, the noise being the same;
+//! where a cap holds that back, the error is held back with it. With a corrector it is what correcting changed in the
+//! step before.
 
 use crate::diffusion::{Diffusion, ratio};
 use crate::facts::{Bias, Evaluations, Facts, Group, LastStep};
@@ -119,8 +123,8 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// The weights of `D` at `sigmas` on the step from `sigma = sigmas[0]` to `next`; `reach` says which nodes the
-    /// polynomial is to think it has.
+    /// The weights of `D` at `sigmas` on the step from `sigma = sigmas[0]` to `next`; `capped` holds old values
+    /// back where the steps grow.
     pub(crate) fn weights(&self, sigmas: &[f64], next: f64, capped: bool) -> Vec<f64> {
         let Some(sigma) = sigmas.first().copied() else { return Vec::new() };
         let total = self.diffusion.data_weight(sigma, next);
@@ -160,7 +164,7 @@ impl Rule {
             let [q, rate] = u.sigma_and_rate(log);
             let density = self.diffusion.data_weight(q, next) * rate;
             let basis = newton::basis(nodes, u.at(q) - start, self.quadratic);
-            basis.iter().enumerate().for_each(|(k, [_, slope])| add(k, slope * density));
+            basis.enumerate().for_each(|(k, [_, slope])| add(k, slope * density));
         })
     }
 }
@@ -275,10 +279,14 @@ impl<T: Latent> Stepper<T> for ExponentialMultistepStepper<T> {
             (Some(carried), Some(((start, at_start), older))) => {
                 let older = older.iter().take(correcting.saturating_sub(2));
                 let values = [(*start, at_start), (sigma, &denoised)].into_iter().chain(older.map(|(s, d)| (*s, d)));
-                Some(combine(&method.rule(sigma), &[(1.0, carried)], &values.collect::<Vec<_>>(), sigma, false)?)
+                let values: Vec<_> = values.collect();
+                Some(Weighed::new(method.rule(sigma), &values, sigma, false).combine(&[(1.0, carried)])?)
             }
             _ => None,
         };
+        if let Some(corrected) = &corrected {
+            env.tell_error(T::lincomb(&[(1.0, corrected), (-1.0, x)])?);
+        }
         let x = corrected.as_ref().unwrap_or(x);
         let older = before.iter().take(predicting.saturating_sub(1)).map(|(sigma, data)| (*sigma, data));
         let values: Vec<_> = [(sigma, &denoised)].into_iter().chain(older).collect();
@@ -286,9 +294,14 @@ impl<T: Latent> Stepper<T> for ExponentialMultistepStepper<T> {
         let clock = rule.diffusion.clock(sigma, next);
         let kept = (next / sigma) * libm::exp(-clock);
         let fresh = next * libm::sqrt(-libm::expm1(-2.0 * clock));
-        let noise = if clock > 0.0 { Some(env.normal(x)?) } else { None };
+        let noise = if clock > 0.0 { Some(env.increment(x, sigma, next)?) } else { None };
         let terms: Vec<_> = [(kept, x)].into_iter().chain(noise.as_ref().map(|z| (fresh, z))).collect();
-        let stepped = combine(&rule, &terms, &values, next, method.capped)?;
+        let weighed = Weighed::new(rule, &values, next, method.capped);
+        let stepped = weighed.combine(&terms)?;
+        let error = if method.corrector { None } else { weighed.last_term()? };
+        if let Some(error) = error {
+            env.tell_error(error);
+        }
         let carried = if method.corrector { Some(T::lincomb(&terms)?) } else { None };
         self.carried = carried;
         self.history.push(sigma, denoised.clone());
@@ -314,16 +327,39 @@ impl<T: Latent> Stepper<T> for ExponentialMultistepStepper<T> {
     }
 }
 
-/// `sum of terms + sum_j w_j D_j`, for a step from the first of the values' sigmas to `next`.
-pub(crate) fn combine<T: Latent>(
-    rule: &Rule,
-    terms: &[(f64, &T)],
-    values: &[(f64, &T)],
+/// The last values of `D` with their weights on one step, which goes from the first of their sigmas.
+pub(crate) struct Weighed<'a, T> {
+    values: &'a [(f64, &'a T)],
+    weights: Vec<f64>,
+    rule: Rule,
     next: f64,
     capped: bool,
-) -> Result<T> {
-    let sigmas: Vec<f64> = values.iter().map(|(sigma, _)| *sigma).collect();
-    let weighed = rule.weights(&sigmas, next, capped).into_iter().zip(values).map(|(w, (_, data))| (w, *data));
-    let all: Vec<_> = terms.iter().copied().chain(weighed.filter(|(weight, _)| *weight != 0.0)).collect();
-    T::lincomb(&all)
+}
+
+impl<'a, T: Latent> Weighed<'a, T> {
+    /// For a step to `next` by `rule`.
+    pub(crate) fn new(rule: Rule, values: &'a [(f64, &'a T)], next: f64, capped: bool) -> Self {
+        let sigmas: Vec<f64> = values.iter().map(|(sigma, _)| *sigma).collect();
+        Self { values, weights: rule.weights(&sigmas, next, capped), rule, next, capped }
+    }
+
+    /// `sum of terms + sum_j w_j D_j`.
+    pub(crate) fn combine(&self, terms: &[(f64, &T)]) -> Result<T> {
+        let weighed = self.weights.iter().zip(self.values).map(|(weight, (_, data))| (*weight, *data));
+        let all: Vec<_> = terms.iter().copied().chain(weighed.filter(|(weight, _)| *weight != 0.0)).collect();
+        T::lincomb(&all)
+    }
+
+    /// What `D` at the last of the values changes: the step minus the same step without it. `None` where it is the only
+    /// one or counts for nothing.
+    pub(crate) fn last_term(&self) -> Result<Option<T>> {
+        let Some((_, fewer @ [_, ..])) = self.values.split_last() else { return Ok(None) };
+        let without = Self::new(self.rule, fewer, self.next, self.capped).weights.into_iter().chain([0.0]);
+        let changes = self.weights.iter().zip(without).map(|(with, without)| with - without);
+        let terms: Vec<_> = changes.zip(self.values).map(|(change, (_, data))| (change, *data)).collect();
+        match terms.iter().any(|(change, _)| *change != 0.0) {
+            true => T::lincomb(&terms).map(Some),
+            false => Ok(None),
+        }
+    }
 }

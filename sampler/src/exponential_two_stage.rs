@@ -3,7 +3,7 @@
 use crate::catalog::{About, BuildSampler, Entry, Kind, Parameter};
 use crate::diffusion::Diffusion;
 use crate::exponential::NoisyStep;
-use crate::exponential_multistep::{Rule, TwoValues, Variable, combine};
+use crate::exponential_multistep::{Rule, TwoValues, Variable, Weighed};
 use crate::facts::{Bias, Evaluations, Facts, Group, LastStep};
 use crate::newton::Quadratic;
 use crate::{Env, Latent, Result, Sampler, Schedule, Step, Stepped, Stepper};
@@ -32,7 +32,8 @@ pub struct ExponentialTwoStage {
 pub enum Noises {
     /// One path: the whole step goes through the noise the trial saw.
     Path,
-    /// Each stage has its own.
+    /// Each stage has its own: that of the trial is forgotten and the whole step draws one. Along a Brownian path both
+    /// are its increments, as in crowsonkb/k-diffusion `sampling.py:543-582`; the first is a part of the other.
     Independent,
 }
 
@@ -62,7 +63,7 @@ impl<T: Latent> Stepper<T> for ExponentialTwoStage {
         let single = !self.variable.at(sigma).is_finite();
         let q = if single { next } else { self.variable.middle(sigma, next) };
         let stage = NoisyStep::kappa(self.diffusion, sigma, q);
-        let noise = if stage.fresh > 0.0 { Some(env.normal(x)?) } else { None };
+        let noise = if stage.fresh > 0.0 { Some(env.increment(x, sigma, q)?) } else { None };
         let moved = [(stage.keep, x), (stage.along, &v)];
         let y = T::lincomb(&moved.into_iter().chain(noise.as_ref().map(|z| (stage.fresh, z))).collect::<Vec<_>>())?;
         if single {
@@ -72,11 +73,11 @@ impl<T: Latent> Stepper<T> for ExponentialTwoStage {
         let at_middle = T::lincomb(&[(1.0, &y), (-q, &v_middle)])?;
         let kept = |from: f64| (next / from) * self.diffusion.kappa(from, next);
         let fresh = |from: f64| NoisyStep::kappa(self.diffusion, from, next).fresh;
-        let (of_first, of_second) = match self.noises {
-            Noises::Path => (stage.fresh * kept(q), fresh(q)),
-            Noises::Independent => (0.0, fresh(sigma)),
+        let (of_first, of_second, from) = match self.noises {
+            Noises::Path => (stage.fresh * kept(q), fresh(q), q),
+            Noises::Independent => (0.0, fresh(sigma), sigma),
         };
-        let second = if of_second > 0.0 { Some(env.normal(x)?) } else { None };
+        let second = if of_second > 0.0 { Some(env.increment(x, from, next)?) } else { None };
         let mut terms = vec![(kept(sigma), x)];
         terms.extend(noise.as_ref().map(|z| (of_first, z)));
         terms.extend(second.as_ref().map(|z| (of_second, z)));
@@ -86,7 +87,14 @@ impl<T: Latent> Stepper<T> for ExponentialTwoStage {
             two: self.two,
             quadratic: Quadratic::Interpolating,
         };
-        let x = combine(&rule, &terms, &[(sigma, &denoised), (q, &at_middle)], next, false)?;
+        let values = [(sigma, &denoised), (q, &at_middle)];
+        let weighed = Weighed::new(rule, &values, next, false);
+        let x = weighed.combine(&terms)?;
+        // Two values of D that saw other noises differ by more than the error.
+        let error = if self.noises == Noises::Path { weighed.last_term()? } else { None };
+        if let Some(error) = error {
+            env.tell_error(error);
+        }
         Ok(Stepped { x, denoised })
     }
 }
@@ -102,6 +110,7 @@ pub fn res2s<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "res2s",
         aliases: &["dpmpp-2s"],
+        ve_names: &[],
         meaning: "look at the middle of each step in log sigma: two evaluations, robust on any schedule",
         formula: "x' = (sigma'/sigma) x + sigma' int (D-line) d(1/q), the line through D at sigma and at sqrt(sigma \
                   sigma'); x' = D at sigma' = 0",
@@ -123,6 +132,7 @@ pub fn seeds2<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "seeds2",
         aliases: &[],
+        ve_names: &[],
         meaning: "fresh noise with two evaluations a step: second order in the spread",
         formula: "y = kappa step to q (lambda-middle), x' = (sigma'/sigma) kappa x + c D(y, q) + sigma' sqrt(1 - \
                   kappa^2) z, z continuing y's noise; kappa = e^(-eta h); x' = D at sigma' = 0",
@@ -144,7 +154,8 @@ pub fn seeds2<T: Latent>() -> Entry<BuildSampler<T>> {
 pub fn dpmpp_sde<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "dpmpp-sde",
-        aliases: &["dpm-solver-sde"],
+        aliases: &[],
+        ve_names: &["DPM++ SDE", "dpmpp_sde_gpu", "DPMSolverSDE"],
         meaning: "two evaluations a step with a fresh noise each, in the form that is right for flow models",
         formula: "y = kappa step to q (lambda-middle), x' = (sigma'/sigma) kappa x + c D(y, q) + sigma' sqrt(1 - \
                   kappa^2) z; kappa^2 = 1 - eta^2 (1 - (l'/l)^2), l = sigma/(1 - sigma); x' = D at sigma' = 0",

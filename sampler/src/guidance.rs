@@ -50,6 +50,11 @@ pub trait Rule<T>: Send {
     /// Those of the fields and of the latent's arithmetic.
     fn guide(&mut self, at: &mut Predictions<'_, '_, T>) -> Result<T>;
 
+    /// Whether it ever asks for the weakened prediction, which few models can give.
+    fn needs_weakened(&self) -> bool {
+        false
+    }
+
     /// What must be kept to continue later with the same bits; most rules have none. See [`Velocity::save`].
     fn save(&self) -> State<T> {
         State::default()
@@ -67,6 +72,10 @@ pub trait Rule<T>: Send {
 impl<T, R: Rule<T> + ?Sized> Rule<T> for Box<R> {
     fn guide(&mut self, at: &mut Predictions<'_, '_, T>) -> Result<T> {
         (**self).guide(at)
+    }
+
+    fn needs_weakened(&self) -> bool {
+        (**self).needs_weakened()
     }
 
     fn save(&self) -> State<T> {

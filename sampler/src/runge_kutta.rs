@@ -1,4 +1,5 @@
-//! Runge-Kutta methods: several evaluations a step, no memory.
+//! Runge-Kutta methods: several evaluations a step, no memory. Each tells its difference to the method of lower order
+//! inside it ([`Env::tell_error`]).
 
 use crate::catalog::{About, BuildSampler, Entry};
 use crate::facts::{Bias, Evaluations, Facts, Group, LastStep};
@@ -30,19 +31,25 @@ pub enum RungeKutta {
 }
 
 /// Stages after the first, each with its place in the step and the weights of the stages before; then the weights of
-/// all of them.
+/// all of them, and the stage that alone is the embedded method of lower order: Euler's is the first, the midpoint
+/// rule's the second.
 struct Tableau<'a> {
     stages: &'a [(f64, &'a [f64])],
     weights: &'a [f64],
+    embedded: usize,
 }
 
-const HEUN: Tableau<'_> = Tableau { stages: &[(1.0, &[1.0])], weights: &[0.5, 0.5] };
-const MIDPOINT: Tableau<'_> = Tableau { stages: &[(0.5, &[0.5])], weights: &[0.0, 1.0] };
-const RALSTON: Tableau<'_> =
-    Tableau { stages: &[(0.5, &[0.5]), (0.75, &[0.0, 0.75])], weights: &[2.0 / 9.0, 3.0 / 9.0, 4.0 / 9.0] };
+const HEUN: Tableau<'_> = Tableau { stages: &[(1.0, &[1.0])], weights: &[0.5, 0.5], embedded: 0 };
+const MIDPOINT: Tableau<'_> = Tableau { stages: &[(0.5, &[0.5])], weights: &[0.0, 1.0], embedded: 0 };
+const RALSTON: Tableau<'_> = Tableau {
+    stages: &[(0.5, &[0.5]), (0.75, &[0.0, 0.75])],
+    weights: &[2.0 / 9.0, 3.0 / 9.0, 4.0 / 9.0],
+    embedded: 1,
+};
 const CLASSICAL: Tableau<'_> = Tableau {
     stages: &[(0.5, &[0.5]), (0.5, &[0.0, 0.5]), (1.0, &[0.0, 0.0, 1.0])],
     weights: &[1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0],
+    embedded: 1,
 };
 
 impl Tableau<'_> {
@@ -55,6 +62,10 @@ impl Tableau<'_> {
             let sigma = if *at == 1.0 { step.next } else { step.sigma + at * h };
             slopes.push(env.velocity(&y, sigma)?);
         }
+        let terms = self.weights.iter().zip(&slopes).enumerate();
+        let embedded = |stage| if stage == self.embedded { 1.0 } else { 0.0 };
+        let error: Vec<_> = terms.map(|(stage, (weight, v))| (h * (weight - embedded(stage)), v)).collect();
+        env.tell_error(T::lincomb(&error)?);
         along(x, h, self.weights, &slopes)
     }
 }
@@ -77,7 +88,7 @@ impl RungeKutta {
             Self::Midpoint => MIDPOINT.advance(step, x, v, env)?,
             Self::Dpm2 => {
                 let at = (step.sigma - libm::sqrt(step.sigma * step.next)) / (step.sigma - step.next);
-                Tableau { stages: &[(at, &[at])], weights: &[0.0, 1.0] }.advance(step, x, v, env)?
+                Tableau { stages: &[(at, &[at])], ..MIDPOINT }.advance(step, x, v, env)?
             }
             Self::Rk4 if last => RALSTON.advance(step, x, v, env)?,
             Self::Rk4 => CLASSICAL.advance(step, x, v, env)?,
@@ -117,6 +128,7 @@ pub fn heun<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "heun",
         aliases: &["flow-match-heun"],
+        ve_names: &[],
         meaning: "look ahead and average: two evaluations a step, second order",
         formula: "y = x + (sigma' - sigma) v, x' = x + (sigma' - sigma) (v + v(y, sigma'))/2; x' = D at sigma' = 0",
         citation: "Karras et al. 2022, arXiv 2206.00364, algorithm 1",
@@ -130,6 +142,7 @@ pub fn midpoint<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "midpoint",
         aliases: &["rk2"],
+        ve_names: &[],
         meaning: "take each step with the velocity found at its middle: two evaluations, second order",
         formula: "x' = x + h v(x + (h/2) v, sigma + h/2), h = sigma' - sigma",
         citation: "Runge 1895; Hairer, Norsett, Wanner, Solving ODEs I, II.1",
@@ -143,6 +156,7 @@ pub fn dpm2<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "dpm2",
         aliases: &["k-dpm-2"],
+        ve_names: &[],
         meaning: "the midpoint rule with the middle taken in log sigma",
         formula: "q = sqrt(sigma sigma'), x' = x + h v(x + (q - sigma) v, q); x' = D at sigma' = 0",
         citation: "Karras et al. 2022, arXiv 2206.00364; crowsonkb/k-diffusion sampling.py:188-216",
@@ -156,6 +170,7 @@ pub fn rk4<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "rk4",
         aliases: &["runge-kutta"],
+        ve_names: &[],
         meaning: "four evaluations a step, fourth order: the reference others are measured against",
         formula: "x' = x + (h/6)(k1 + 2 k2 + 2 k3 + k4); to sigma' = 0 with three stages at sigma, sigma/2, sigma/4",
         citation: "Kutta 1901; Ralston 1962; Hairer, Norsett, Wanner, Solving ODEs I, II.1",

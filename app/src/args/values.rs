@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
-use flowline_model::catalog;
+use flowline_model::{Latents, Rng, catalog};
 use flowline_sampler::catalog::{About, Choice};
+use flowline_sampler::guidance::Rules;
 use flowline_sampler::schedule::STEPS;
 
 use crate::{Failure, Registry, Result};
@@ -26,9 +28,32 @@ pub enum Seeds {
     Listed(Vec<u64>),
 }
 
-/// A list of sigmas; `clap` would take a bare `Vec` for an option that is given several times.
+/// The sigmas that were named one by one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sigmas(pub Vec<f64>);
+pub enum Sigmas {
+    /// On the command line.
+    Listed(Vec<f64>),
+    /// In a file.
+    File(PathBuf),
+}
+
+/// A picture to be pulled towards, and how strongly.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TiltBy {
+    /// The picture's file.
+    pub picture: PathBuf,
+    /// Below 0 pushes away.
+    pub strength: f64,
+}
+
+/// A place in a kept trajectory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BranchPoint {
+    /// The trajectory's file.
+    pub file: PathBuf,
+    /// After so many steps; `None` is the end.
+    pub at: Option<usize>,
+}
 
 /// A finite number.
 pub fn number(text: &str) -> Result<f64> {
@@ -56,7 +81,8 @@ pub fn threads(text: &str) -> Result<usize> {
     whole(text, THREADS)
 }
 
-fn whole(text: &str, range: RangeInclusive<usize>) -> Result<usize> {
+/// A whole number in a range, in digits.
+pub fn whole(text: &str, range: RangeInclusive<usize>) -> Result<usize> {
     let number = text.trim().parse().ok().filter(|number| range.contains(number));
     number.ok_or_else(|| {
         let what = format!("'{text}' is not a whole number from {} to {}", range.start(), range.end());
@@ -96,11 +122,66 @@ pub fn seeds(text: &str) -> Result<Seeds> {
     Ok(Seeds::Listed(seeds))
 }
 
-/// Numbers separated by commas; whether they make a schedule is the sampler crate's to say.
+/// Numbers separated by commas, or the name of a file that is there.
 pub fn sigmas(text: &str) -> Result<Sigmas> {
-    let text = text.trim().trim_start_matches('[').trim_end_matches(']');
-    let sigmas: Result<Vec<f64>> = text.split(',').map(number).collect();
-    sigmas.map(Sigmas).map_err(|failure| Failure::usage(failure.what, "write them as 1,0.8,0.5,0.2,0"))
+    match listed_sigmas(text) {
+        Ok(sigmas) => Ok(Sigmas::Listed(sigmas)),
+        Err(_) if Path::new(text).is_file() => Ok(Sigmas::File(text.into())),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Numbers separated by commas, spaces or line breaks; whether they make a schedule is the sampler crate's to say.
+pub fn listed_sigmas(text: &str) -> Result<Vec<f64>> {
+    let inside = text.trim().trim_start_matches('[').trim_end_matches(']').trim();
+    let inside = inside.strip_suffix(',').unwrap_or(inside);
+    let sigmas = inside.split(',').flat_map(|part| match part.trim() {
+        "" => vec![""],
+        part => part.split_whitespace().collect(),
+    });
+    let sigmas: Result<Vec<f64>> = sigmas.map(number).collect();
+    sigmas.map_err(|failure| Failure::usage(failure.what, "write them as 1,0.8,0.5,0.2,0, or name a file of them"))
+}
+
+/// `IMAGE:STRENGTH`.
+pub fn tilt(text: &str) -> Result<TiltBy> {
+    const HINT: &str = "write it as picture.png:0.5; below 0 pushes away";
+    let (picture, strength) =
+        text.rsplit_once(':').ok_or_else(|| Failure::usage(format!("'{text}' does not say how strongly"), HINT))?;
+    if picture.is_empty() {
+        return Err(Failure::usage("there is no picture before the colon", HINT));
+    }
+    let strength = number(strength).map_err(|failure| Failure::usage(failure.what, HINT))?;
+    Ok(TiltBy { picture: picture.into(), strength })
+}
+
+impl FromStr for BranchPoint {
+    type Err = Failure;
+
+    /// `FILE@K` or `FILE`; what stands behind the last `@` is a step if it is a number and no such file is there.
+    fn from_str(text: &str) -> Result<Self> {
+        let whole = || Self { file: text.into(), at: None };
+        if text.is_empty() {
+            return Err(Failure::usage("the name is empty", "write it as run.safetensors@4"));
+        }
+        match text.rsplit_once('@') {
+            Some((file, at)) if !file.is_empty() && !Path::new(text).exists() => match at.parse() {
+                Ok(at) => Ok(Self { file: file.into(), at: Some(at) }),
+                Err(_) => {
+                    let what = format!("'{at}' is not a number of steps");
+                    Err(Failure::usage(what, "write it as run.safetensors@4: after 4 steps"))
+                }
+            },
+            _ => Ok(whole()),
+        }
+    }
+}
+
+/// Where noise comes from.
+pub fn rng_parser() -> impl TypedValueParser<Value = Rng> {
+    let names = Rng::ALL.iter().map(|rng| PossibleValue::new(rng.name()).help(rng.meaning())).collect();
+    let parse = |text: &str| Rng::from_str(text).map_err(|error| Failure::usage(error.to_string(), error.hint()));
+    Named { names, parse }
 }
 
 /// Parses with `parse`, and knows names to offer in help and completions.
@@ -176,8 +257,14 @@ fn catalogue_help(registry: &Registry) -> String {
             }
         }
     };
+    let rules = Rules::<Latents>::builtin();
     list("Samplers", &mut registry.samplers().iter());
+    list("Put around a sampler with +", &mut registry.samplers().decorators());
     list("Schedules", &mut registry.schedules().iter());
-    help.push_str("`flowline samplers` has their formulas and sources.");
+    list("Guidance rules", &mut rules.iter());
+    list("Put around a guidance rule with +", &mut rules.decorators());
+    help.push_str(
+        "`flowline samplers` has their formulas and sources, `flowline samplers NAME` what is known about one.",
+    );
     help
 }

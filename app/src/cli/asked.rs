@@ -5,7 +5,8 @@ use std::path::Path;
 
 use flowline_model::{Draft, Request, Warning, catalog};
 
-use crate::args::{Generate, PICTURES_AT_ONCE, Seeds};
+use super::branch::From;
+use crate::args::{BranchPoint, Generate, PICTURES_AT_ONCE, Seeds, Sigmas, listed_sigmas};
 use crate::record::{self, Record};
 use crate::{Failure, Result};
 
@@ -20,12 +21,14 @@ pub struct Asked {
     pub batch: usize,
     /// The record to compare with, where one of our own is replayed unchanged.
     pub replayed: Option<Request>,
+    /// The run to go on with.
+    pub branch: Option<From>,
     /// What the user should know already.
     pub warnings: Vec<Warning>,
 }
 
-/// The longest prompt that is read from a file or a pipe, bytes.
-const LONGEST_PROMPT: u64 = 1 << 20;
+/// The longest prompt, or list of sigmas, that is read from a file or a pipe, bytes.
+const LONGEST_TEXT: u64 = 1 << 20;
 
 /// Where a prompt comes from.
 enum Source<'a> {
@@ -42,17 +45,19 @@ impl Asked {
     /// # Errors
     /// No prompt at all, a prompt that is no text, a picture without a record, seeds that run over.
     pub fn read(args: &Generate) -> Result<Self> {
-        let mut asked = match &args.from {
-            None => Self {
+        let mut asked = match (&args.from, &args.branch) {
+            (None, None) => Self {
                 model: args.model.clone().unwrap_or_else(default_model),
                 draft: Draft { prompt: read_prompt(source(args))?, ..Draft::default() },
                 batch: 1,
                 replayed: None,
+                branch: None,
                 warnings: Vec::new(),
             },
-            Some(picture) => Self::of_picture(args, picture)?,
+            (Some(picture), _) => Self::of_picture(args, picture)?,
+            (None, Some(point)) => Self::of_trajectory(args, point)?,
         };
-        asked.warnings.extend(choose(&mut asked.draft, args));
+        asked.warnings.extend(choose(&mut asked.draft, args)?);
         if let Some(batch) = args.batch {
             asked.batch = batch;
             if asked.draft.seeds.len() > 1 {
@@ -67,25 +72,47 @@ impl Asked {
         let record = record::read(picture)?;
         record.replayable(&picture.display().to_string())?;
         let Record { source: program, request, mut draft, unused, .. } = record;
-        let recorded = request.as_ref().map(|request| request.model.name.clone());
-        let model = match (&args.model, recorded) {
-            (Some(model), _) => model.clone(),
-            (None, Some(name)) if catalog::find(&name).is_ok() => name,
-            (None, Some(name)) => {
-                let what = format!("{} was made with the model folder '{name}'", picture.display());
-                return Err(Failure::new(what, "say where it is: -m path/to/folder"));
-            }
-            (None, None) => default_model(),
+        let model = match &request {
+            Some(request) => recorded_model(args, picture, request)?,
+            None => args.model.clone().unwrap_or_else(default_model),
         };
-        match source(args) {
-            Source::Piped => {}
-            source => draft.prompt = read_prompt(source)?,
-        }
+        replace_prompt(&mut draft, args)?;
         let unused = unused.iter().map(|(name, value)| {
             Warning::new("record-unused", format!("the {program} record's {name} is not used: {value}"))
         });
-        Ok(Self { model, draft, batch: 1, replayed: request, warnings: unused.collect() })
+        Ok(Self { model, draft, batch: 1, replayed: request, branch: None, warnings: unused.collect() })
     }
+
+    fn of_trajectory(args: &Generate, point: &BranchPoint) -> Result<Self> {
+        let from = From::read(point)?;
+        let model = recorded_model(args, &point.file, from.request())?;
+        let mut draft = from.kept.draft();
+        replace_prompt(&mut draft, args)?;
+        let replayed = Some(from.request().clone());
+        Ok(Self { model, draft, batch: 1, replayed, branch: Some(from), warnings: Vec::new() })
+    }
+}
+
+/// The model that `file` was made with, unless the options name one.
+fn recorded_model(args: &Generate, file: &Path, request: &Request) -> Result<String> {
+    let name = &request.model.name;
+    match &args.model {
+        Some(model) => Ok(model.clone()),
+        None if catalog::find(name).is_ok() => Ok(name.clone()),
+        None => {
+            let what = format!("{} was made with the model folder '{name}'", file.display());
+            Err(Failure::new(what, "say where it is: -m path/to/folder"))
+        }
+    }
+}
+
+/// A prompt that is given takes the place of a record's; a pipe that happens to be there does not.
+fn replace_prompt(draft: &mut Draft, args: &Generate) -> Result<()> {
+    match source(args) {
+        Source::Piped => {}
+        source => draft.prompt = read_prompt(source)?,
+    }
+    Ok(())
 }
 
 fn default_model() -> String {
@@ -93,7 +120,7 @@ fn default_model() -> String {
 }
 
 /// Puts the options over the draft, and says which parts of a record they replace.
-fn choose(draft: &mut Draft, args: &Generate) -> Option<Warning> {
+fn choose(draft: &mut Draft, args: &Generate) -> Result<Option<Warning>> {
     fn set<T: Clone>(chosen: &mut Option<T>, given: &Option<T>) {
         if given.is_some() {
             chosen.clone_from(given);
@@ -112,7 +139,10 @@ fn choose(draft: &mut Draft, args: &Generate) -> Option<Warning> {
     }
     if let Some(sigmas) = &args.sigmas {
         (draft.steps, draft.schedule, draft.stop_after) = (None, None, None);
-        draft.sigmas = Some(sigmas.0.clone());
+        draft.sigmas = Some(match sigmas {
+            Sigmas::Listed(sigmas) => sigmas.clone(),
+            Sigmas::File(file) => read_sigmas(file)?,
+        });
     }
     set(&mut draft.negative_prompt, &args.negative_prompt);
     set(&mut draft.width, &args.width);
@@ -122,13 +152,39 @@ fn choose(draft: &mut Draft, args: &Generate) -> Option<Warning> {
     set(&mut draft.schedule, &args.schedule);
     set(&mut draft.shift, &args.shift);
     set(&mut draft.guidance, &args.guidance);
-    set(&mut draft.cfg, &args.cfg);
+    choose_guidance(draft, args);
+    set(&mut draft.rng, &args.rng);
     match &args.seed {
         Some(Seeds::Random) => draft.seeds.clear(),
         Some(Seeds::Listed(seeds)) => draft.seeds.clone_from(seeds),
         None => {}
     }
-    warning
+    Ok(warning)
+}
+
+/// Guidance over a record's: its rule keeps all but the scale that is given, and its scale serves another rule.
+fn choose_guidance(draft: &mut Draft, args: &Generate) {
+    let is_scale = |(key, _): &(String, String)| key.eq_ignore_ascii_case("scale");
+    if let Some(rule) = &args.rule {
+        draft.cfg = draft.cfg.filter(|cfg| *cfg != 1.0 && !rule.given.iter().any(is_scale));
+        draft.rule = Some(rule.clone());
+    }
+    if let Some(cfg) = args.cfg {
+        draft.cfg = Some(cfg);
+        if let (Some(recorded), None) = (&mut draft.rule, &args.rule) {
+            recorded.given.retain(|given| !is_scale(given));
+        }
+    }
+}
+
+fn read_sigmas(file: &Path) -> Result<Vec<f64>> {
+    let bytes = std::fs::File::open(file).and_then(read_limited).map_err(|e| Failure::io(file, e))?;
+    let refused = |what: String| {
+        let hint = "write them as 1,0.8,0.5,0.2,0 or one a line";
+        Failure::new(format!("{} holds no list of sigmas: {what}", file.display()), hint)
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|e| refused(e.to_string()))?;
+    listed_sigmas(text).map_err(|failure| refused(failure.what))
 }
 
 /// The seeds of `count` pictures from `first` on.
@@ -144,6 +200,25 @@ pub fn counted_on(first: u64, count: usize) -> Result<Vec<u64>> {
             Err(Failure::usage(what, "begin with a smaller seed; the last one is 18446744073709551615"))
         }
     }
+}
+
+/// The prompt that `args` names, in words or by its place; `None` if there is none.
+///
+/// # Errors
+/// A place that cannot be read, a prompt that is no text.
+pub fn named_prompt(args: &Generate) -> Result<Option<String>> {
+    match source(args) {
+        Source::Piped => Ok(None),
+        source => read_prompt(source).map(Some),
+    }
+}
+
+/// The prompt that is piped in.
+///
+/// # Errors
+/// As [`named_prompt`]; also if nothing is piped in.
+pub fn piped_prompt() -> Result<String> {
+    read_prompt(Source::Piped)
 }
 
 fn source(args: &Generate) -> Source<'_> {
@@ -188,15 +263,15 @@ fn read_prompt(source: Source<'_>) -> Result<String> {
 
 fn read_limited(input: impl Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    input.take(LONGEST_PROMPT + 1).read_to_end(&mut bytes)?;
+    input.take(LONGEST_TEXT + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// The prompt in `bytes`: all of it, without the line break that editors put at the end.
 fn text(name: &str, bytes: Vec<u8>) -> Result<String> {
     const HINT: &str = "a prompt is plain text in UTF-8";
-    if bytes.len() as u64 > LONGEST_PROMPT {
-        let what = format!("{name} is longer than {} KiB", LONGEST_PROMPT >> 10);
+    if bytes.len() as u64 > LONGEST_TEXT {
+        let what = format!("{name} is longer than {} KiB", LONGEST_TEXT >> 10);
         return Err(Failure::new(what, "no model reads so much; a few sentences are plenty"));
     }
     let text = String::from_utf8(bytes).map_err(|e| {

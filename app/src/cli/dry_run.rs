@@ -48,6 +48,14 @@ pub fn describe(request: &Request) -> String {
     row("schedule", &request.schedule.to_string());
     row("sigmas", &listed(request.sigmas.iter()));
     row("cfg", &request.cfg.to_string());
+    row("rule", &request.rule.to_string());
+    row("rng", &request.rng.to_string());
+    if let Some(tilt) = &request.tilt {
+        row("tilt", &format!("by {} towards the image {}", tilt.strength, tilt.sha256));
+    }
+    if let Some(branch) = &request.branch {
+        row("branch", &branch.to_string());
+    }
     if let Some(guidance) = request.guidance {
         row("guidance", &guidance.to_string());
     }

@@ -3,6 +3,7 @@
 use flowline_model::{Event, Outcome, Request, Warning};
 use serde::{Serialize, Serializer};
 
+use crate::trace::Figures;
 use crate::{Exit, Failure};
 
 /// One line of `--progress json`.
@@ -15,6 +16,19 @@ pub enum Line<'a> {
         request: &'a Request,
         /// Whether the seed was chosen by the program.
         random_seed: bool,
+    },
+    /// A cell of a grid begins, or the run that it is compared with.
+    Cell {
+        /// Its key.
+        cell: &'a str,
+        /// Its place among the cells of this run, from 1.
+        number: usize,
+        /// How many those are.
+        cells: usize,
+        /// Its value on every axis.
+        at: serde_json::Map<String, serde_json::Value>,
+        /// The reference run, if it is one.
+        reference: Option<String>,
     },
     /// Something the user should know.
     Warning {
@@ -54,6 +68,9 @@ pub enum Line<'a> {
         evaluations: u64,
         /// Since this picture's first step began.
         seconds: f64,
+        /// What was measured.
+        #[serde(flatten)]
+        figures: Figures,
     },
     /// A picture is being decoded.
     Decoding {
@@ -152,6 +169,7 @@ impl<'a> From<&'a Event> for Line<'a> {
                 next: step.next,
                 evaluations: step.evaluations,
                 seconds: step.elapsed.as_secs_f64(),
+                figures: step.metrics.into(),
             },
             Event::Decoding { index } => Self::Decoding { index: *index },
             Event::Picture(picture) => Self::Picture {

@@ -7,10 +7,10 @@ use flowline_model::{Event, Picture, Pipeline, Request, Resolved, Warning};
 use serde::Serialize;
 
 use super::asked::{Asked, counted_on};
+use super::beside::Files;
 use super::interrupt::Interrupt;
-use super::preview::PreviewFile;
 use super::progress::Reporter;
-use super::{dry_run, output};
+use super::{dry_run, output, tilt};
 use crate::args::Generate;
 use crate::library::{Destination, Library, SaveOptions, Saved, cache_folder, default_folder};
 use crate::{Exit, Failure, Registry, Result};
@@ -30,8 +30,8 @@ pub fn run(args: &Generate, registry: &Registry) -> Exit {
 fn make(args: &Generate, registry: &Registry, reporter: &mut Reporter) -> Result<Exit> {
     // Everything that can be refused is refused before a weight is read.
     let destination = destination(args, reporter)?;
-    let preview = args.preview_path.as_deref().map(PreviewFile::new).transpose()?;
-    let asked = Asked::read(args)?;
+    let mut files = Files::new(args)?;
+    let mut asked = Asked::read(args)?;
     let save = SaveOptions { force: args.force, metadata: !args.no_metadata };
     let to_stdout = matches!(destination, Destination::Stdout);
     let library = Library::new(destination, save);
@@ -40,7 +40,13 @@ fn make(args: &Generate, registry: &Registry, reporter: &mut Reporter) -> Result
     }
     let cache = cache_folder().map_err(|warning| reporter.warning(&warning)).ok();
     let mut pipeline = registry.open(&asked.model, cache.as_deref())?;
-    let request = resolve(&asked, &pipeline, reporter)?;
+    if let Some(by) = &args.tilt {
+        let (tilt, warning) = tilt::hold(by, &asked.draft, &mut pipeline)?;
+        asked.draft.tilt = Some(tilt);
+        asked.warnings.extend(warning);
+    }
+    let request = resolve(&mut asked, args, &mut pipeline, &mut files, reporter)?;
+    files.serve(&request)?;
     if to_stdout && request.seeds.len() > 1 && !args.dry_run {
         let what = format!("{} pictures do not fit on standard output", request.seeds.len());
         return Err(Failure::usage(what, "make one, or give a folder with -o"));
@@ -50,22 +56,25 @@ fn make(args: &Generate, registry: &Registry, reporter: &mut Reporter) -> Result
         dry_run::show(&request, pipeline.spec(), args.json)?;
         return Ok(Exit::Done);
     }
-    let interrupt = Interrupt::listen();
-    let mut work =
-        Work { library, preview, interrupt, json: args.json, reporter, whole: 0, cut: 0, told: false, failure: None };
+    pipeline.keep(args.keep_trajectory.is_some());
+    let mut work = Work {
+        library,
+        files,
+        request: &request,
+        interrupt: Interrupt::listen(),
+        json: args.json,
+        reporter,
+        whole: 0,
+        cut: 0,
+        told: false,
+        failure: None,
+    };
     let outcome = pipeline.generate(&request, |event| work.observe(&event))?;
     if let Some(failure) = work.failure {
         return Err(failure);
     }
     if args.verbose {
-        let share = |name, time: std::time::Duration| format!("{name} {:.2} s", time.as_secs_f64());
-        let times = [
-            share("reading weights", outcome.loading),
-            share("text", outcome.encoding),
-            share("steps", outcome.sampling),
-            share("decoding", outcome.decoding),
-        ];
-        work.reporter.talk(&times.join(", "));
+        work.reporter.times(&outcome);
     }
     // A key pressed when everything is done has stopped nothing.
     if work.whole == request.seeds.len() {
@@ -99,11 +108,24 @@ fn destination(args: &Generate, reporter: &mut Reporter) -> Result<Destination> 
 }
 
 /// Decides everything, and says what should be said about it.
-fn resolve(asked: &Asked, pipeline: &Pipeline, reporter: &mut Reporter) -> Result<Request> {
+fn resolve(
+    asked: &mut Asked,
+    args: &Generate,
+    pipeline: &mut Pipeline,
+    files: &mut Files,
+    reporter: &mut Reporter,
+) -> Result<Request> {
     for warning in &asked.warnings {
         reporter.warning(warning);
     }
-    let Resolved { mut request, warnings } = asked.draft.resolve(pipeline.spec())?;
+    let Resolved { mut request, warnings } = match asked.branch.take() {
+        None => asked.draft.resolve(pipeline.spec())?,
+        Some(from) => {
+            let (resolved, evaluations) = from.resolve(&asked.draft, args, pipeline)?;
+            files.go_on(evaluations);
+            resolved
+        }
+    };
     if let (Some(first), true) = (request.seeds.first(), asked.batch > 1) {
         request.seeds = counted_on(*first, asked.batch)?;
     }
@@ -122,7 +144,8 @@ fn resolve(asked: &Asked, pipeline: &Pipeline, reporter: &mut Reporter) -> Resul
 /// The observer: tells, saves each picture the moment it exists, and hears Ctrl-C.
 struct Work<'a> {
     library: Library,
-    preview: Option<PreviewFile>,
+    files: Files,
+    request: &'a Request,
     interrupt: Interrupt,
     json: bool,
     reporter: &'a mut Reporter,
@@ -139,10 +162,8 @@ impl Work<'_> {
         self.reporter.event(event);
         match event {
             Event::Step(step) => {
-                if let (Some(file), Some(preview)) = (&self.preview, &step.preview) {
-                    self.show(file.write(preview));
-                } else if self.preview.is_some() {
-                    self.show(Err(Failure::new("this model has no previews", "")));
+                if let Some(warning) = self.files.step(step, self.request) {
+                    self.reporter.warning(&warning);
                 }
             }
             Event::Picture(picture) => {
@@ -163,15 +184,6 @@ impl Work<'_> {
         ControlFlow::Break(())
     }
 
-    /// A preview that cannot be written is no reason to lose the picture.
-    fn show(&mut self, written: Result<()>) {
-        if let Err(failure) = written {
-            self.preview = None;
-            let message = format!("there are no previews: {}", failure.what);
-            self.reporter.warning(&Warning::new("preview-off", message));
-        }
-    }
-
     fn save(&mut self, picture: &Picture) -> Result<()> {
         let Saved { path } = self.library.save(picture)?;
         self.reporter.saved(picture.index, picture.seed, path.as_deref());
@@ -182,9 +194,16 @@ impl Work<'_> {
                 self.reporter.talk(&format!("stopped after {taken} of {steps} steps; this is the best so far"));
             }
         }
-        let Some(path) = path else { return Ok(()) };
+        if let Some(path) = path {
+            self.print(picture, &path)?;
+        }
+        self.files.picture(picture)
+    }
+
+    /// Tells where a picture is, on stdout.
+    fn print(&self, picture: &Picture, path: &Path) -> Result<()> {
         let line = match self.json {
-            true => output::line(&Made::new(picture, &path))?.into_bytes(),
+            true => output::line(&Made::new(picture, path))?.into_bytes(),
             false => path.as_os_str().as_encoded_bytes().to_vec(),
         };
         self.reporter.beside(|| output::data(&[&line[..], b"\n"].concat()))

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::output;
-use crate::command::command_line;
+use crate::command::{command_line, quoted};
 use crate::{Result, record};
 
 #[derive(Serialize)]
@@ -32,7 +32,14 @@ pub fn show(path: &Path, json: bool) -> Result<()> {
     let record = record::read(path)?;
     let name = path.display().to_string();
     record.replayable(&name)?;
-    let command = record.request.as_ref().map(command_line);
+    let command = record.request.as_ref().map(|request| match (&request.tilt, &request.branch) {
+        (None, None) => command_line(request),
+        // Words cannot say these; the record can.
+        (tilt, _) => {
+            let again = format!("flowline generate --from {}", quoted(&name));
+            tilt.as_ref().map_or(again.clone(), |tilt| format!("{again} --tilt IMAGE:{}", tilt.strength))
+        }
+    });
     if json {
         return output::pretty(&Shown {
             picture: name,

@@ -25,7 +25,15 @@ pub fn data(bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// As [`data`].
 pub fn pretty(value: &impl Serialize) -> Result<()> {
-    data(format!("{}\n", json(serde_json::to_string_pretty(value))?).as_bytes())
+    data(document(value)?.as_bytes())
+}
+
+/// A value as JSON for people and programs, indented.
+///
+/// # Errors
+/// As [`line`].
+pub fn document(value: &impl Serialize) -> Result<String> {
+    Ok(json(serde_json::to_string_pretty(value))? + "\n")
 }
 
 /// A value as JSON on one line.

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use flowline_model::{Event, Request, StepDone, Warning};
+use flowline_model::{Event, Outcome, Request, StepDone, Warning};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::dry_run::describe;
@@ -20,10 +20,15 @@ pub struct Reporter {
     told: Vec<Warning>,
     /// Plain lines: whether reading was announced, and the tenth of the run that was told last.
     announced: bool,
+    /// Whether cells are told, and steps are not.
+    by_cells: bool,
     tenth: Option<(usize, usize)>,
     /// NDJSON: when the last event was told, and which part of the weights was being read.
     last: Option<Instant>,
     part: &'static str,
+    /// Which picture a step was last heard of, and how many steps a kept run had taken of it already.
+    last_step: Option<usize>,
+    before: usize,
 }
 
 enum Style {
@@ -46,7 +51,17 @@ impl Reporter {
             Progress::Json => Style::Json,
             Progress::None => Style::Quiet,
         };
-        Self { style, told: Vec::new(), announced: false, tenth: None, last: None, part: "" }
+        Self {
+            style,
+            told: Vec::new(),
+            announced: false,
+            by_cells: false,
+            tenth: None,
+            last: None,
+            part: "",
+            last_step: None,
+            before: 0,
+        }
     }
 
     /// Everything is decided.
@@ -76,13 +91,30 @@ impl Reporter {
         self.told.push(warning.clone());
     }
 
+    /// A cell of a grid begins: `text` for people, `line` for programs. Plain lines tell of cells from now on, and no
+    /// longer of steps.
+    pub fn cell(&mut self, text: &str, line: &Line<'_>) {
+        (self.by_cells, self.last_step) = (true, None);
+        match &self.style {
+            Style::Json => json(line),
+            Style::Quiet => {}
+            Style::Bar(_) | Style::Plain => self.talk(text),
+        }
+    }
+
     /// Something happened.
     pub fn event(&mut self, event: &Event) {
+        if let Event::Step(step) = event
+            && (self.last_step != Some(step.picture))
+        {
+            self.last_step = Some(step.picture);
+            self.before = step.taken.saturating_sub(1);
+        }
         match (&self.style, event) {
             (_, Event::Warning(warning)) => self.warning(warning),
             (Style::Json, event) => self.event_as_json(event),
             (Style::Plain, event) => self.event_as_line(event),
-            (Style::Bar(bar), event) => move_bar(bar, event),
+            (Style::Bar(bar), event) => move_bar(bar, event, self.before),
             (Style::Quiet, _) => {}
         }
     }
@@ -101,6 +133,18 @@ impl Reporter {
             Style::Plain | Style::Quiet => output::say(line),
             Style::Json => {}
         }
+    }
+
+    /// Where the time went.
+    pub fn times(&self, outcome: &Outcome) {
+        let share = |name, time: Duration| format!("{name} {:.2} s", time.as_secs_f64());
+        let times = [
+            share("reading weights", outcome.loading),
+            share("text", outcome.encoding),
+            share("steps", outcome.sampling),
+            share("decoding", outcome.decoding),
+        ];
+        self.talk(&times.join(", "));
     }
 
     /// Writes to stdout without disturbing a bar.
@@ -149,11 +193,11 @@ impl Reporter {
                 self.announced = true;
                 output::say(&format!("reading {:.0} MB of weights", *total as f64 / 1e6));
             }
-            Event::Step(step) => {
+            Event::Step(step) if !self.by_cells => {
                 let tenth = Some((step.picture, step.taken * LINES / step.steps.max(1)));
                 if tenth != self.tenth {
                     self.tenth = tenth;
-                    output::say(&position(step));
+                    output::say(&position(step, self.before));
                 }
             }
             _ => {}
@@ -186,7 +230,7 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn move_bar(bar: &ProgressBar, event: &Event) {
+fn move_bar(bar: &ProgressBar, event: &Event, before: usize) {
     match event {
         Event::Loading { part, bytes, total } => {
             bar.set_length(*total);
@@ -197,18 +241,18 @@ fn move_bar(bar: &ProgressBar, event: &Event) {
         Event::Step(step) => {
             bar.set_length((step.steps * step.pictures) as u64);
             bar.set_position((step.steps * step.picture + step.taken) as u64);
-            bar.set_message(position(step));
+            bar.set_message(position(step, before));
         }
         Event::Decoding { .. } => bar.set_message("developing the picture"),
         Event::Tick | Event::Warning(_) | Event::Picture(_) | Event::Finished(_) => {}
     }
 }
 
-/// `picture 2/3, step 4/8, 5.1 steps/s, 2 s left`.
-fn position(step: &StepDone) -> String {
+/// `picture 2/3, step 4/8, 5.1 steps/s, 2 s left`; `before` steps were not taken now.
+fn position(step: &StepDone, before: usize) -> String {
     let StepDone { picture, pictures, taken, steps, elapsed, .. } = step;
     let which = if *pictures > 1 { format!("picture {}/{pictures}, ", picture + 1) } else { String::new() };
-    let pace = *taken as f64 / elapsed.as_secs_f64().max(1e-9);
+    let pace = taken.saturating_sub(before) as f64 / elapsed.as_secs_f64().max(1e-9);
     let left = (steps.saturating_sub(*taken) + steps * pictures.saturating_sub(picture + 1)) as f64 / pace;
     format!("{which}step {taken}/{steps}, {pace:.1} steps/s, {} left", duration(left))
 }
@@ -227,6 +271,8 @@ fn duration(seconds: f64) -> String {
 mod tests {
     use super::*;
 
+    use flowline_sampler::metrics::StepMetrics;
+
     fn step(picture: usize, taken: usize) -> StepDone {
         StepDone {
             picture,
@@ -237,14 +283,18 @@ mod tests {
             next: 0.25,
             evaluations: 4,
             elapsed: Duration::from_secs(2),
+            metrics: StepMetrics::default(),
             preview: None,
+            kept: None,
         }
     }
 
     #[test]
     fn a_position_counts_the_pictures_still_to_come() {
         // 4 steps in 2 s; 4 steps of this picture and 8 of the next are left.
-        assert_eq!(position(&step(1, 4)), "picture 2/3, step 4/8, 2.0 steps/s, 6 s left");
+        assert_eq!(position(&step(1, 4), 0), "picture 2/3, step 4/8, 2.0 steps/s, 6 s left");
+        // Of a run that went on after its second step, 2 steps in 2 s.
+        assert_eq!(position(&step(1, 4), 2), "picture 2/3, step 4/8, 1.0 steps/s, 12 s left");
     }
 
     #[test]

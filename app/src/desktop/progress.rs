@@ -81,6 +81,8 @@ pub fn brief(time: Duration) -> String {
 mod tests {
     use super::*;
 
+    use flowline_sampler::metrics::StepMetrics;
+
     #[test]
     fn durations_read_as_people_say_them() {
         let told = [0.0, 0.012, 0.31, 9.94, 9.96, 75.0, 605.0].map(|s| brief(Duration::from_secs_f64(s)));
@@ -98,7 +100,9 @@ mod tests {
             next: 1.0,
             evaluations: 0,
             elapsed: Duration::MAX,
+            metrics: StepMetrics::default(),
             preview: None,
+            kept: None,
         };
         let work = Work { phase: Phase::Sampling(step), ..Work::default() };
         assert_eq!(fraction(&work), 0.0);

@@ -48,7 +48,9 @@ fn outdates(new: &Event, old: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     use flowline_model::{Outcome, StepDone};
+    use flowline_sampler::metrics::StepMetrics;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
@@ -63,7 +65,9 @@ mod tests {
             next: 0.5,
             evaluations: 1,
             elapsed: Duration::ZERO,
+            metrics: StepMetrics::default(),
             preview: None,
+            kept: None,
         }))
     }
 

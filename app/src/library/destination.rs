@@ -3,8 +3,6 @@
 use std::ffi::OsStr;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
-use flowline_model::Picture;
-
 use crate::error::{Failure, Result};
 
 /// Where pictures go, as `-o` says.
@@ -38,7 +36,28 @@ enum Part {
     Model,
 }
 
-const HINT_PNG: &str = "pictures are written as PNG; end the name in .png";
+/// The kind of file that a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// What its names end in, without the dot.
+    pub extension: &'static str,
+    /// What to do about a name that ends otherwise.
+    pub hint: &'static str,
+}
+
+/// Pictures.
+pub const PNG: Format = Format { extension: "png", hint: "pictures are written as PNG; end the name in .png" };
+
+/// Which picture of a run, to fill in its names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Which<'a> {
+    /// The model's name.
+    pub model: &'a str,
+    /// The picture's seed.
+    pub seed: u64,
+    /// Its position in the run, from 0.
+    pub index: usize,
+}
 
 impl Destination {
     /// Reads what was written after `-o`. An existing folder or a name that ends in a slash is a folder; a name without
@@ -62,19 +81,17 @@ impl Destination {
             return Ok(Self::Folder(path));
         }
         match written.to_str() {
-            Some(text) if text.contains(['{', '}']) => Pattern::parse(text).map(Self::Pattern),
-            _ => file(path).map(Self::File),
+            Some(text) if text.contains(['{', '}']) => Pattern::parse(text, PNG).map(Self::Pattern),
+            _ => file(path, PNG).map(Self::File),
         }
     }
 
-    /// Where `picture` goes if the name is free; `None` for stdout.
-    pub(super) fn path(&self, picture: &Picture) -> Option<PathBuf> {
+    /// Where a picture goes if the name is free; `None` for stdout.
+    pub(super) fn path(&self, which: Which<'_>) -> Option<PathBuf> {
         match self {
-            Self::Folder(folder) => {
-                Some(folder.join(format!("{}-{}.png", safe(&picture.request.model.name), picture.seed)))
-            }
+            Self::Folder(folder) => Some(folder.join(format!("{}-{}.png", safe(which.model), which.seed))),
             Self::File(path) => Some(path.clone()),
-            Self::Pattern(pattern) => Some(pattern.path(picture)),
+            Self::Pattern(pattern) => Some(pattern.path(which)),
             Self::Stdout => None,
         }
     }
@@ -91,7 +108,7 @@ impl Destination {
 }
 
 impl Pattern {
-    fn parse(text: &str) -> Result<Self> {
+    pub(super) fn parse(text: &str, format: Format) -> Result<Self> {
         let is_separator = |c: char| std::path::is_separator(c);
         let (folder, name) = match text.rfind(is_separator) {
             Some(at) => text.split_at(at + 1),
@@ -109,21 +126,31 @@ impl Pattern {
         match name.last() {
             Some(Part::Text(end)) if end.contains('.') => {
                 let extension = end.rsplit('.').next().unwrap_or_default();
-                if !extension.eq_ignore_ascii_case("png") {
-                    return Err(Failure::usage(format!("cannot write .{extension} files"), HINT_PNG));
+                if !extension.eq_ignore_ascii_case(format.extension) {
+                    return Err(Failure::usage(format!("cannot write .{extension} files"), format.hint));
                 }
             }
-            _ => name.push(Part::Text(".png".into())),
+            _ => name.push(Part::Text(format!(".{}", format.extension))),
         }
         Ok(Self { folder, name })
     }
 
-    fn path(&self, picture: &Picture) -> PathBuf {
+    /// The folder, empty for the current one.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether the names of two pictures of a run differ.
+    pub(super) fn tells_apart(&self) -> bool {
+        self.name.iter().any(|part| matches!(part, Part::Seed | Part::Index))
+    }
+
+    pub(super) fn path(&self, which: Which<'_>) -> PathBuf {
         let fill = |part: &Part| match part {
             Part::Text(text) => text.clone(),
-            Part::Seed => picture.seed.to_string(),
-            Part::Index => format!("{:04}", picture.index),
-            Part::Model => safe(&picture.request.model.name),
+            Part::Seed => which.seed.to_string(),
+            Part::Index => format!("{:04}", which.index),
+            Part::Model => safe(which.model),
         };
         self.folder.join(self.name.iter().map(fill).collect::<String>())
     }
@@ -164,17 +191,18 @@ fn parts(text: &str) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// A file name whose extension says PNG.
-fn file(path: PathBuf) -> Result<PathBuf> {
+/// A file name whose extension says what it is.
+fn file(path: PathBuf, format: Format) -> Result<PathBuf> {
     match path.extension() {
         None => {
             let mut name = path.into_os_string();
-            name.push(".png");
+            name.push(".");
+            name.push(format.extension);
             Ok(name.into())
         }
-        Some(extension) if extension.eq_ignore_ascii_case("png") => Ok(path),
+        Some(extension) if extension.eq_ignore_ascii_case(format.extension) => Ok(path),
         Some(extension) => {
-            Err(Failure::usage(format!("cannot write .{} files", extension.to_string_lossy()), HINT_PNG))
+            Err(Failure::usage(format!("cannot write .{} files", extension.to_string_lossy()), format.hint))
         }
     }
 }

@@ -31,8 +31,8 @@ pub(super) fn request(name: &str, json: &str) -> Result<Request> {
         schema: u32,
     }
     let form: Form = serde_json::from_str(json).map_err(|error| refused(printable(&error.to_string())))?;
-    if form.schema != Request::SCHEMA {
-        return Err(refused(format!("it has form {}, this program knows {}", form.schema, Request::SCHEMA)));
+    if !(1..=Request::SCHEMA).contains(&form.schema) {
+        return Err(refused(format!("it has form {}, this program knows 1 to {}", form.schema, Request::SCHEMA)));
     }
     let request: Request = serde_json::from_str(json).map_err(|error| refused(printable(&error.to_string())))?;
     let numbers = request.sigmas.iter().chain(&request.guidance).chain([&request.cfg]);
@@ -58,6 +58,14 @@ pub(super) fn understood(request: &Request) -> Reading {
     line("sampler", request.sampler.to_string());
     line("schedule", schedule(&request.schedule, &request.sigmas));
     line("cfg", request.cfg.to_string());
+    line("rule", request.rule.to_string());
+    line("rng", request.rng.to_string());
+    if let Some(tilt) = &request.tilt {
+        line("tilt", format!("by {} towards the image {}", tilt.strength, tilt.sha256));
+    }
+    if let Some(branch) = &request.branch {
+        line("branch", branch.to_string());
+    }
     if let Some(guidance) = request.guidance {
         line("guidance", guidance.to_string());
     }

@@ -1,6 +1,7 @@
-//! What other programs call samplers and schedules, where they mean the same as ours.
+//! What other programs call samplers and schedules: what the catalogue does not know by itself.
 
-use flowline_sampler::catalog::Choice;
+use flowline_model::Latents;
+use flowline_sampler::catalog::{Choice, Samplers};
 
 /// Our name, and what others call it: k-diffusion and its users, diffusers, stable-diffusion.cpp.
 const SAMPLERS: &[(&str, &[&str])] = &[
@@ -43,9 +44,16 @@ pub(super) fn a1111_sampler(choice: &Choice) -> String {
     }
 }
 
-fn ours(written: &str) -> Option<&'static str> {
+/// The catalogue knows most names of other programs by itself.
+fn ours(written: &str) -> Option<String> {
     let known = SAMPLERS.iter().find(|(_, theirs)| theirs.iter().any(|name| same(name, written)));
-    known.map(|(ours, _)| *ours)
+    let samplers = Samplers::<Latents>::builtin();
+    let listed = || match samplers.translated(&Choice::new(written)) {
+        // Under their name, so that whoever replays it is told of the other form.
+        Some(_) => Some(written.to_owned()),
+        None => samplers.about(written).ok().map(|about| about.name.to_owned()),
+    };
+    known.map(|(ours, _)| (*ours).to_owned()).or_else(listed)
 }
 
 /// Compares without regard to case, spaces, dashes and underscores.

@@ -7,7 +7,7 @@ use flowline::record::{Chunk, write_png};
 use image::RgbImage;
 use serde_json::{Value, json};
 
-use super::binary::{PNG_SIGNATURE, Sandbox};
+use super::binary::{PNG_SIGNATURE, Sandbox, copy_folder};
 
 const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
 const VAE: &str = "vae/diffusion_pytorch_model.safetensors";
@@ -15,6 +15,10 @@ const VAE: &str = "vae/diffusion_pytorch_model.safetensors";
 /// Puts what is called `name` into `dir`.
 pub fn prepare(name: &str, dir: &Path) {
     let write = |file: &str, bytes: &[u8]| fs::write(dir.join(file), bytes).expect("a file");
+    let grid = |json: &str| {
+        fs::create_dir(dir.join("lab")).expect("a folder");
+        write("lab/grid.json", json.as_bytes());
+    };
     let model = |change: &dyn Fn(&Path)| {
         copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/postcard"), &dir.join("model"));
         change(&dir.join("model"));
@@ -55,6 +59,50 @@ pub fn prepare(name: &str, dir: &Path) {
             record["model"]["name"] = json!("my-model");
             record.to_string()
         }),
+
+        "a-grid-of-the-future" => grid(r#"{"grid": 99, "cells": "all"}"#),
+        "a-grid-without-its-cells" => grid(
+            r#"{"grid": 1, "flowline": "0", "axes": [{"name": "steps", "values": ["1", "2"]}], "align": "steps",
+                "reference": null, "seeds": [], "cells": [], "references": {}}"#,
+        ),
+        "a-grid-that-is-none" => grid(r#"{"grid": 1, "axes": [], "cells": [{}]}"#),
+
+        "a-trajectory" => trajectory(dir, |bytes| bytes),
+        "a-trajectory-cut-short" => trajectory(dir, |bytes| bytes[..bytes.len() / 2].to_vec()),
+        "a-trajectory-cut-in-the-header" => trajectory(dir, |bytes| bytes[..100].to_vec()),
+        "a-trajectory-of-the-future" => trajectory(dir, |bytes| swap(&bytes, r#"\"version\":1,"#, r#"\"version\":9,"#)),
+        "a-trajectory-of-another-model" => trajectory(dir, |bytes| {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let hash = text.split(r#"sha256\":\""#).nth(1).and_then(|rest| rest.get(..64)).expect("a hash").to_owned();
+            swap(&bytes, &hash, &"0".repeat(64))
+        }),
+        "no-sigmas" => write("sigmas.txt", b"a few\nwords"),
+        "sigmas-that-rise" => write("sigmas.txt", b"0.5\n1\n0\n"),
+        "tensors" => {
+            let header = r#"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+            write("run.safetensors", &[&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat());
+        }
+        "a-table" => table(dir, "euler,4,0.5,1"),
+        "an-empty-table" => write("results.csv", b" \n"),
+        "a-table-without-rows" => write("results.csv", b"sampler,evaluations,distance,order\n"),
+        "a-table-without-distances" => table(dir, "euler,4,,1"),
+        "a-table-of-something-else" => write("results.csv", b"name,price\nbread,3\n"),
+        "a-table-cut-in-a-row" => table(dir, "euler,4"),
+        "a-table-with-NaN" => table(dir, "euler,4,NaN,1"),
+        "a-table-with-a-negative-number" => table(dir, "euler,-4,0.5,1"),
+        "a-table-without-evaluations" => table(dir, "euler,0,0.5,1"),
+        "a-table-in-Latin-1" => write("results.csv", b"sampler,evaluations,distance\ncaf\xe9,4,0.5\n"),
+        "JSON-of-something-else" => write("trace.json", br#"{"name": "bread"}"#),
+        "a-JSON-table-of-numbers" => write("trace.json", b"[1, 2]"),
+        "a-truncated-trace" => write("trace.json", br#"{"request": {"sampler": "euler"}, "steps": [{"sigma": 1"#),
+        "a-trace-without-steps" => write("trace.json", br#"{"request": {"sampler": "euler"}, "steps": []}"#),
+        "a-trace" => trace(dir, json!({ "sigma": 1.0, "next": 0.0, "v": 1.0, "x": 1.0, "straightness": 1.0 })),
+        "a-trace-with-rising-sigmas" => {
+            trace(dir, json!({ "sigma": 0.5, "next": 0.7, "v": 1.0, "x": 1.0, "straightness": 1.0 }));
+        }
+        "a-trace-without-numbers" => {
+            trace(dir, json!({ "sigma": 1.0, "next": 0.0, "v": null, "x": 1.0, "straightness": 1.0 }));
+        }
 
         "a-note" => write("home/notes.txt", b""),
         "a-model-without-VAE" => model(&|model| fs::remove_file(model.join(VAE)).expect("the file")),
@@ -97,10 +145,38 @@ pub fn prepare(name: &str, dir: &Path) {
     }
 }
 
+/// A table of results with one row.
+fn table(dir: &Path, row: &str) {
+    let text = format!("sampler,evaluations,distance,order\n{row}\n");
+    fs::write(dir.join("results.csv"), text).expect("a file");
+}
+
+/// A trace with one step.
+fn trace(dir: &Path, step: Value) {
+    let trace = json!({ "flowline": "0.1.0", "request": { "sampler": "euler" }, "steps": [step] });
+    fs::write(dir.join("trace.json"), trace.to_string()).expect("a file");
+}
+
 /// A small picture with these text chunks.
 fn picture(dir: &Path, chunks: &[Chunk]) {
     let file = fs::File::create(dir.join("a.png")).expect("a file");
     write_png(file, &RgbImage::new(64, 64), chunks).expect("a picture");
+}
+
+/// A kept run of two steps whose bytes were changed.
+fn trajectory(dir: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+    let sandbox = Sandbox::new();
+    let words = ["generate", "a cabin", "-s", "1", "--steps", "2", "-W", "64", "-H", "64", "-o", "out/a.png"];
+    sandbox.run(words.iter().chain(&["--keep-trajectory", "run.safetensors"])).ok();
+    let bytes = fs::read(sandbox.path().join("run.safetensors")).expect("the trajectory");
+    fs::write(dir.join("run.safetensors"), change(bytes)).expect("a file");
+}
+
+/// `bytes` with one text in the place of another of the same length.
+fn swap(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
+    assert_eq!(old.len(), new.len());
+    let at = bytes.windows(old.len()).position(|window| window == old.as_bytes()).expect("the text");
+    [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
 }
 
 /// A picture with a record of our own that was changed.
@@ -112,18 +188,6 @@ fn own_record(dir: &Path, change: impl FnOnce(Value) -> String) {
 fn with(mut record: Value, key: &str, value: Value) -> String {
     record[key] = value;
     record.to_string()
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("the model's folder") {
-        let path = entry.expect("an entry").path();
-        let target = to.join(path.file_name().expect("a name"));
-        match path.is_dir() {
-            true => copy_folder(&path, &target),
-            false => drop(fs::copy(&path, &target).expect("a copy")),
-        }
-    }
 }
 
 fn cut(path: &Path, bytes: u64) {

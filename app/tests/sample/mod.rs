@@ -6,7 +6,7 @@ pub mod file;
 
 use std::time::Duration;
 
-use flowline_model::{MadeWith, ModelRecord, Picture, Request, WeightRecord};
+use flowline_model::{Latents, MadeWith, ModelRecord, Picture, Request, Rng, WeightRecord};
 use flowline_sampler::catalog::Choice;
 use image::{Rgb, RgbImage};
 
@@ -26,6 +26,10 @@ pub fn request(prompt: &str) -> Request {
         sigmas: (0..=8).map(|i| f64::from(8 - i) / 8.0).collect(),
         guidance: None,
         cfg: 2.5,
+        rule: Choice::new("cfg").with("scale", 2.5),
+        rng: Rng::Flowline,
+        tilt: None,
+        branch: None,
         stop_after: None,
         model: ModelRecord {
             name: "postcard".into(),
@@ -43,7 +47,18 @@ pub fn request(prompt: &str) -> Request {
 pub fn picture(request: Request) -> Picture {
     let image = RgbImage::from_fn(48, 32, |x, y| Rgb([(x * 5) as u8, (y * 7) as u8, (x * y) as u8]));
     let seed = request.seeds.first().copied().unwrap_or_default();
-    Picture { index: 0, seed, image, request, stopped: None, evaluations: 8, elapsed: Duration::from_secs(1) }
+    let latents = Latents::flat((8, 8, 6), 0.5).unwrap();
+    Picture {
+        index: 0,
+        seed,
+        image,
+        latents,
+        request,
+        stopped: None,
+        evaluations: 8,
+        elapsed: Duration::from_secs(1),
+        kept: None,
+    }
 }
 
 /// Prompts that have broken somebody's program before.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flowline::engine::Offer;
-use flowline_model::{Latents, MadeWith, ModelRecord, Picture, Request, StepDone, WeightRecord};
+use flowline_model::{Latents, MadeWith, ModelRecord, Picture, Request, Rng, StepDone, WeightRecord};
 use flowline_sampler::catalog::{Choice, Samplers, Schedules};
+use flowline_sampler::metrics::StepMetrics;
 use image::{Rgb, RgbImage};
 
 /// What a model called postcard could offer.
@@ -41,6 +42,10 @@ pub fn request(prompt: &str, seed: u64) -> Request {
         sigmas: vec![1.0, 0.5, 0.0],
         guidance: None,
         cfg: 2.5,
+        rule: Choice::new("cfg").with("scale", 2.5),
+        rng: Rng::Flowline,
+        tilt: None,
+        branch: None,
         stop_after: None,
         model: ModelRecord {
             name: "postcard".into(),
@@ -56,10 +61,12 @@ pub fn picture(request: &Request, (width, height): (u32, u32)) -> Arc<Picture> {
         index: 0,
         seed: request.seeds.first().copied().unwrap_or_default(),
         image: gradient(width, height),
+        latents: Latents::flat((8, 8, 8), 0.5).unwrap(),
         request: request.clone(),
         stopped: None,
         evaluations: 4,
         elapsed: Duration::from_millis(900),
+        kept: None,
     })
 }
 
@@ -74,7 +81,9 @@ pub fn step(taken: usize) -> StepDone {
         next: 0.5,
         evaluations: 2 * taken as u64,
         elapsed: Duration::from_millis(400) * taken as u32,
+        metrics: StepMetrics::default(),
         preview: Some(gradient(8, 8)),
+        kept: None,
     }
 }
 

@@ -41,6 +41,11 @@ impl Autoencoder {
         Ok(Self { encoder: None, decoder: Decoder::load(config, reader)?, config: config.clone() })
     }
 
+    /// Whether the encoder was read too.
+    pub fn can_encode(&self) -> bool {
+        self.encoder.is_some()
+    }
+
     /// Prefixes of tensors that a file may hold although they were not read, for
     /// [`crate::weights::Weights::finish`]: without the encoder, the encoder's.
     pub fn optional_tensors(&self) -> &'static [&'static str] {

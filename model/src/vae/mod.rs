@@ -12,4 +12,4 @@ pub use self::autoencoder::{Autoencoder, Moments};
 pub use self::config::VaeConfig;
 pub use self::decoder::Decoder;
 pub use self::encoder::Encoder;
-pub use self::picture::to_rgb;
+pub use self::picture::{from_rgb, to_rgb};

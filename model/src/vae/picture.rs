@@ -1,6 +1,6 @@
-//! Tensors to pixels.
+//! Tensors to pixels, and back.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use image::RgbImage;
 
 use crate::{Error, Result};
@@ -34,11 +34,25 @@ pub fn to_rgb(decoded: &Tensor) -> Result<Vec<RgbImage>> {
     (0..b).map(picture).collect()
 }
 
+/// A picture as a tensor to encode, (1, 3, h, w), with black -1 and white 1.
+///
+/// # Errors
+/// [`Error::Tensor`] if the tensor cannot be made.
+pub fn from_rgb(picture: &RgbImage, device: &Device) -> Result<Tensor> {
+    let (width, height) = picture.dimensions();
+    let values: Vec<f32> = picture.as_raw().iter().map(|level| f32::from(*level) / 127.5 - 1.0).collect();
+    // (h, w, 3) -> (1, 3, h, w)
+    let pixels = Tensor::from_vec(values, (height as usize, width as usize, 3), device)?;
+    Ok(pixels.permute((2, 0, 1))?.unsqueeze(0)?.contiguous()?)
+}
+
 #[cfg(test)]
 mod tests {
     use candle_core::{Device, Tensor};
 
-    use super::to_rgb;
+    use image::{Rgb, RgbImage};
+
+    use super::{from_rgb, to_rgb};
     use crate::Error;
 
     fn decoded(values: Vec<f32>) -> Tensor {
@@ -51,6 +65,14 @@ mod tests {
         let x = |level: f32| level / 127.5 - 1.0;
         let pictures = to_rgb(&decoded(vec![x(9.8), x(9.4), -7.0, 7.0, 0.0, -1.0])).unwrap();
         assert_eq!(pictures[0].as_raw(), &[10, 0, 128, 9, 255, 0]);
+    }
+
+    #[test]
+    fn a_picture_survives_the_way_to_a_tensor_and_back() {
+        let picture = RgbImage::from_fn(7, 5, |x, y| Rgb([(x * 36) as u8, (y * 63) as u8, (x * y * 10) as u8]));
+        let there = from_rgb(&picture, &Device::Cpu).unwrap();
+        assert_eq!(there.dims(), [1, 3, 5, 7]);
+        assert_eq!(to_rgb(&there).unwrap(), [picture]);
     }
 
     #[test]

@@ -25,6 +25,10 @@ impl<T: Latent, R: Rule<T>> Rule<T> for Interval<R> {
         }
     }
 
+    fn needs_weakened(&self) -> bool {
+        self.rule.needs_weakened()
+    }
+
     fn save(&self) -> State<T> {
         self.rule.save()
     }
@@ -64,6 +68,10 @@ impl<T: Measure, R: Rule<T>> Rule<T> for Rescale<R> {
         };
         let factors: Vec<f64> = wanted.into_iter().zip(present).map(factor).collect();
         guided.scaled(&factors)
+    }
+
+    fn needs_weakened(&self) -> bool {
+        self.rule.needs_weakened()
     }
 
     fn save(&self) -> State<T> {
@@ -113,6 +121,10 @@ impl<T: Latent, R: Rule<T>> Rule<T> for SkipLayer<R> {
         }
         let (positive, weakened) = (at.positive()?, at.weakened()?);
         T::lincomb(&[(1.0, &guided), (self.scale, &positive), (-self.scale, &weakened)])
+    }
+
+    fn needs_weakened(&self) -> bool {
+        self.scale != 0.0 || self.rule.needs_weakened()
     }
 
     fn save(&self) -> State<T> {

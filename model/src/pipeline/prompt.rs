@@ -1,0 +1,63 @@
+//! The prompt: its features, and what should be said about it.
+
+use super::Pipeline;
+use crate::family::Encoding;
+use crate::spec::Spec;
+use crate::{Result, Warning};
+
+/// How many prompts' features are kept.
+const ENCODINGS_KEPT: usize = 8;
+
+impl Pipeline {
+    /// A prompt's features.
+    ///
+    /// # Errors
+    /// Those of the text encoders and their files.
+    pub fn encode(&mut self, prompt: &str) -> Result<Encoding> {
+        if let Some((_, encoding)) = self.encoded.iter().find(|(known, _)| known == prompt) {
+            return Ok(encoding.clone());
+        }
+        let encoding = self.parts()?.text.encode(prompt)?;
+        if self.encoded.len() == ENCODINGS_KEPT {
+            self.encoded.remove(0);
+        }
+        self.encoded.push((prompt.to_owned(), encoding.clone()));
+        Ok(encoding)
+    }
+
+    /// What should be said about a prompt: words the model does not know, an end that did not fit.
+    ///
+    /// # Errors
+    /// Those of [`Pipeline::encode`].
+    pub fn prompt_warnings(&mut self, prompt: &str) -> Result<Vec<Warning>> {
+        let mut warnings = Vec::new();
+        if prompt.trim().is_empty() {
+            warnings.push(Warning::new("prompt-empty", "the prompt is empty; the model draws what it likes"));
+        }
+        self.parts()?;
+        if let (Some(words), Some(parts)) = (&self.spec.words, &self.parts) {
+            warnings.extend(unknown_words(&self.spec, &parts.text.unknown_words(words, prompt)?));
+        }
+        if let Some(cut) = self.encode(prompt)?.cut {
+            let shown: String = cut.chars().take(60).collect();
+            let more = if shown.len() < cut.len() { "…" } else { "" };
+            let message = format!(
+                "the prompt is too long for {} ({} tokens of text); from here on it was cut: \"{shown}{more}\"",
+                self.spec.name, self.spec.text_length
+            );
+            warnings.push(Warning::new("prompt-cut", message));
+        }
+        Ok(warnings)
+    }
+}
+
+fn unknown_words(spec: &Spec, unknown: &[String]) -> Option<Warning> {
+    if unknown.is_empty() {
+        return None;
+    }
+    let shown = unknown.iter().take(12).map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
+    let more = if unknown.len() > 12 { format!(" and {} more", unknown.len() - 12) } else { String::new() };
+    let draws = spec.draws.as_ref().map(|draws| format!("; it draws {draws}")).unwrap_or_default();
+    let message = format!("{} does not know {shown}{more}{draws}", spec.name);
+    Some(Warning::new("unknown-words", message))
+}

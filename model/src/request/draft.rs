@@ -1,0 +1,198 @@
+//! What was asked, and how everything left open is decided.
+
+use flowline_sampler::Schedule;
+use flowline_sampler::catalog::{Choice, Plan};
+
+use super::{Branch, Request, Tilt, rule};
+use crate::provenance::MadeWith;
+use crate::rng::Rng;
+use crate::spec::Spec;
+use crate::{Error, Result, Warning};
+
+/// What a person asked for. `None` means: as the model likes it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Draft {
+    /// What the picture shows.
+    pub prompt: String,
+    /// What it does not show.
+    pub negative_prompt: Option<String>,
+    /// Width in pixels.
+    pub width: Option<u32>,
+    /// Height in pixels.
+    pub height: Option<u32>,
+    /// One picture a seed; empty means one random seed.
+    pub seeds: Vec<u64>,
+    /// Number of steps.
+    pub steps: Option<usize>,
+    /// The sampler and its parameters.
+    pub sampler: Option<Choice>,
+    /// The schedule and its parameters.
+    pub schedule: Option<Choice>,
+    /// The schedule's shift, for those that have one.
+    pub shift: Option<f64>,
+    /// The sigmas themselves, from at most 1 down to 0.
+    pub sigmas: Option<Vec<f64>>,
+    /// Distilled guidance, for models with a guidance embedding.
+    pub guidance: Option<f64>,
+    /// Classifier-free guidance; 1 switches it off.
+    pub cfg: Option<f64>,
+    /// The rule of classifier-free guidance and its parameters. Its `scale` and `cfg` are one number.
+    pub rule: Option<Choice>,
+    /// Where the noise comes from.
+    pub rng: Option<Rng>,
+    /// The picture to be pulled towards, which [`crate::Pipeline::hold_target`] took.
+    pub tilt: Option<Tilt>,
+    /// The run to go on from. The schedule is that of a whole run then, of which the sigmas below the branch are
+    /// walked; without one the branch keeps its parent's.
+    pub branch: Option<Box<Branch>>,
+    /// Stop after so many steps and decode the denoised prediction.
+    pub stop_after: Option<usize>,
+}
+
+/// A request and what should be said about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// The request.
+    pub request: Request,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
+}
+
+impl Draft {
+    /// Decides everything that was left open.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Sampler`] or [`Error::Memory`] for anything that cannot be done.
+    pub fn resolve(&self, spec: &Spec) -> Result<Resolved> {
+        let defaults = &spec.entry.defaults;
+        let mut warnings = Vec::new();
+        let sampler = self.sampler.clone().unwrap_or_else(|| defaults.sampler());
+        if let Some(about) = spec.samplers.translated(&sampler) {
+            let message = format!(
+                "'{}' is a sampler for another kind of model elsewhere, and wrong for this one; {} is its form for it",
+                sampler.name.trim(),
+                about.name
+            );
+            warnings.push(Warning::new("sampler-translated", message));
+        }
+        let sampler = spec.samplers.complete(&sampler)?;
+        let branch = self.branch.as_ref().map(|branch| branch.resolve(spec)).transpose()?;
+        let size = branch.as_ref().map_or(defaults.size, |branch| (branch.parent.width, branch.parent.height));
+        let (width, height) = (self.width.unwrap_or(size.0), self.height.unwrap_or(size.1));
+        spec.check_size(width, height)?;
+        let tokens = spec.image_tokens(width, height);
+        let (schedule, sigmas) = match &branch {
+            None => self.resolve_schedule(spec, &sampler, tokens)?,
+            Some(branch) => {
+                let timed = self.steps.is_some() || self.sigmas.is_some() || self.schedule.is_some();
+                let own = match timed || self.shift.is_some() {
+                    true => Some(self.resolve_schedule(spec, &sampler, tokens)?.1),
+                    false => None,
+                };
+                branch.schedule(own)?
+            }
+        };
+        let (rule, cfg) = rule::resolve(self.rule.as_ref(), self.cfg, spec)?;
+        let guidance = match (self.guidance, defaults.guidance) {
+            (given, Some(default)) => Some(given.unwrap_or(default)),
+            (None, None) => None,
+            (Some(_), None) => {
+                let message = format!("{} has no guidance embedding; --guidance is not used (--cfg is)", spec.name);
+                warnings.push(Warning::new("guidance-unused", message));
+                None
+            }
+        };
+        let negative_prompt = self.negative_prompt.clone().unwrap_or_default();
+        if rule::scale(&rule) == Some(1.0) && !negative_prompt.is_empty() {
+            let message = "the negative prompt is not used at cfg 1; give --cfg a larger value";
+            warnings.push(Warning::new("negative-unused", message));
+        }
+        let request = Request {
+            schema: Request::SCHEMA,
+            prompt: self.prompt.clone(),
+            negative_prompt,
+            width,
+            height,
+            seeds: if self.seeds.is_empty() { vec![random_seed()?] } else { self.seeds.clone() },
+            steps: sigmas.steps(),
+            sampler,
+            schedule,
+            sigmas: sigmas.sigmas().to_vec(),
+            guidance,
+            cfg,
+            rule,
+            rng: self.rng.unwrap_or_default(),
+            tilt: self.tilt.clone(),
+            branch: branch.map(Box::new),
+            stop_after: self.stop_after,
+            model: spec.record(),
+            made_with: MadeWith::here(),
+        };
+        warnings.extend(request.check(spec)?);
+        Ok(Resolved { request, warnings })
+    }
+
+    /// The schedule under its canonical name, and its sigmas.
+    fn resolve_schedule(&self, spec: &Spec, sampler: &Choice, image_tokens: usize) -> Result<(Choice, Schedule)> {
+        let steps = match (&self.sigmas, self.steps) {
+            (Some(sigmas), Some(steps)) if steps != sigmas.len().saturating_sub(1) => {
+                let what =
+                    format!("{} sigmas make {} steps, not {steps}", sigmas.len(), sigmas.len().saturating_sub(1));
+                return Err(Error::invalid(what, "leave --steps out, or give one sigma more than steps"));
+            }
+            (Some(sigmas), _) => sigmas.len().saturating_sub(1),
+            (None, steps) => steps.unwrap_or(spec.entry.defaults.steps),
+        };
+        let named = match (&self.schedule, self.shift) {
+            (Some(choice), None) => choice.clone(),
+            (None, None) => match spec.samplers.preferred_schedule(sampler)? {
+                Some(own) => own,
+                None => spec.entry.defaults.schedule(),
+            },
+            (choice, Some(shift)) => {
+                shifted(choice.clone().unwrap_or_else(|| spec.entry.defaults.schedule()), shift, spec)?
+            }
+        };
+        let named = spec.schedules.complete(&named);
+        match &self.sigmas {
+            None => {
+                let named = named?;
+                let schedule = spec.schedules.build(&named, Plan { steps, image_tokens })?;
+                Ok((named, schedule))
+            }
+            // A record brings both: it keeps the name where the name still means these sigmas.
+            Some(sigmas) => {
+                let schedule = Schedule::explicit(sigmas.clone())?;
+                let same = |named: &Choice| match spec.schedules.build(named, Plan { steps, image_tokens }) {
+                    Ok(built) => built == schedule,
+                    Err(_) => false,
+                };
+                let named = named.ok().filter(|named| self.schedule.is_some() && same(named));
+                Ok((named.unwrap_or_else(|| Choice::new(Request::EXPLICIT)), schedule))
+            }
+        }
+    }
+}
+
+/// `--shift` put into the schedule it belongs to: a schedule with a shift of its own takes it, `uniform` becomes `shift`.
+fn shifted(choice: Choice, shift: f64, spec: &Spec) -> Result<Choice> {
+    let about = spec.schedules.about(&choice.name)?;
+    if about.parameters.iter().any(|p| p.key == "shift") {
+        let mut choice = choice;
+        choice.given.retain(|(key, _)| !key.eq_ignore_ascii_case("shift"));
+        return Ok(choice.with("shift", shift));
+    }
+    match about.name {
+        "uniform" => Ok(Choice::new("shift").with("shift", shift)),
+        name => {
+            let hint = "use --schedule shift or sd3, or leave --shift out";
+            Err(Error::invalid(format!("the schedule '{name}' takes no shift"), hint))
+        }
+    }
+}
+
+/// A seed nobody chose; 32 bits, so that people can type it again.
+fn random_seed() -> Result<u64> {
+    let no_entropy = |e| Error::invalid(format!("the system gives no random numbers ({e})"), "choose a seed with -s");
+    Ok(u64::from(getrandom::u32().map_err(no_entropy)?))
+}
