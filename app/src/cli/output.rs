@@ -31,7 +31,7 @@ pub fn pretty(value: &impl Serialize) -> Result<()> {
 /// A value as JSON for people and programs, indented.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub fn document(value: &impl Serialize) -> Result<String> {
     Ok(json(serde_json::to_string_pretty(value))? + "\n")
 }
