@@ -7,6 +7,7 @@ mod axis;
 mod backend;
 mod chart;
 mod input;
+mod record;
 pub mod results;
 mod traces;
 

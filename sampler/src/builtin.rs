@@ -1,10 +1,10 @@
 //! The built-in samplers and schedules, in display order: what [`crate::catalog`] lists.
 
-use crate::catalog::{About, BuildSchedule, Decorator, Entry, Kind, Parameter, Plan, Samplers, Schedules, Values};
+use crate::catalog::{About, BuildSchedule, Entry, Kind, Parameter, Plan, Samplers, Schedules, Values};
 use crate::natural_euler::PATH;
 use crate::schedule::{curve, density, flux_mu, flux2_mu, mu_on_line, ramp};
 use crate::{
-    Latent, Measure, Result, Schedule, adaptive, churn, corrector, dpm_solver, euler_cfg, euler_maruyama, exponential,
+    Measure, Result, Schedule, adaptive, churn, corrector, dpm_solver, euler_cfg, euler_maruyama, exponential,
     exponential_two_stage, linear_multistep, natural_euler, predictor_corrector, runge_kutta, stochastic_multistep,
 };
 
@@ -43,13 +43,10 @@ impl<T: Measure> Samplers<T> {
             exponential::lcm(),
             exponential::noise_refresh(),
         ];
-        Self::new("sampler", entries).decorated()
+        let mut samplers = Self::new("sampler", entries);
+        samplers.decorate(corrector::corrector());
+        samplers
     }
-}
-
-/// What can be put around a sampler.
-pub(crate) fn decorators<T: Latent>() -> Vec<Decorator<T>> {
-    vec![corrector::corrector()]
 }
 
 impl Schedules {

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::builtin::decorators;
 pub use crate::choice::Choice;
 use crate::facts::Facts;
 use crate::proof::fresh_noise;
@@ -100,14 +99,28 @@ pub type BuildSampler<T> = dyn Fn(&Values) -> Result<Box<dyn Sampler<T>>> + Send
 /// Builds a schedule from its values.
 pub type BuildSchedule = dyn Fn(&Values, Plan) -> Result<Schedule> + Send + Sync;
 
-/// Puts something around a sampler.
-pub type BuildDecorator<T> = dyn Fn(&Values, Box<dyn Sampler<T>>) -> Result<Box<dyn Sampler<T>>> + Send + Sync;
+/// What the entries of a catalogue build.
+pub trait Builds {
+    /// A sampler, a schedule, a guidance rule.
+    type Built;
+}
 
-/// What can be put around a sampler with `+`.
-pub struct Decorator<T> {
+impl<T> Builds for BuildSampler<T> {
+    type Built = Box<dyn Sampler<T>>;
+}
+
+impl Builds for BuildSchedule {
+    type Built = Schedule;
+}
+
+/// Puts something around what was built.
+pub type BuildDecorator<O> = dyn Fn(&Values, O) -> Result<O> + Send + Sync;
+
+/// What can be put around an entry with `+`: `O` is what that one builds.
+pub struct Decorator<O> {
     /// Its description.
     pub about: About,
-    build: Arc<BuildDecorator<T>>,
+    build: Arc<BuildDecorator<O>>,
 }
 
 /// A list of samplers for states of type `T`.
@@ -116,11 +129,17 @@ pub type Samplers<T> = Catalog<BuildSampler<T>>;
 pub type Schedules = Catalog<BuildSchedule>;
 
 /// A list of entries, found by name or alias.
-pub struct Catalog<B: ?Sized> {
+pub struct Catalog<B: Builds + ?Sized> {
     /// `sampler` or `schedule`, for messages.
     kind: &'static str,
     entries: Vec<Entry<B>>,
-    pub(crate) decorators: Vec<About>,
+    decorators: Vec<Decorator<B::Built>>,
+}
+
+impl<O> Clone for Decorator<O> {
+    fn clone(&self) -> Self {
+        Self { about: self.about.clone(), build: Arc::clone(&self.build) }
+    }
 }
 
 impl<B: ?Sized> Clone for Entry<B> {
@@ -129,7 +148,7 @@ impl<B: ?Sized> Clone for Entry<B> {
     }
 }
 
-impl<B: ?Sized> Clone for Catalog<B> {
+impl<B: Builds + ?Sized> Clone for Catalog<B> {
     fn clone(&self) -> Self {
         Self { kind: self.kind, entries: self.entries.clone(), decorators: self.decorators.clone() }
     }
@@ -146,12 +165,9 @@ impl<T: Latent> Entry<BuildSampler<T>> {
     }
 }
 
-impl<T> Decorator<T> {
-    /// A decorator that builds a sampler from its values and the sampler inside.
-    pub fn new(
-        about: About,
-        build: impl Fn(&Values, Box<dyn Sampler<T>>) -> Result<Box<dyn Sampler<T>>> + Send + Sync + 'static,
-    ) -> Self {
+impl<O> Decorator<O> {
+    /// A decorator that builds from its values and what it is put around.
+    pub fn new(about: About, build: impl Fn(&Values, O) -> Result<O> + Send + Sync + 'static) -> Self {
         Self { about, build: Arc::new(build) }
     }
 }
@@ -170,17 +186,7 @@ impl<T: Latent> Samplers<T> {
     /// [`Error::Unknown`] or [`Error::Parameter`].
     pub fn build(&self, choice: &Choice) -> Result<Box<dyn Sampler<T>>> {
         let entry = self.find(&choice.name)?;
-        let mut sampler = (entry.build)(&entry.about.values(choice)?)?;
-        let decorators = decorators::<T>();
-        for outer in &choice.and {
-            let about = self.decorator(outer)?;
-            let values = about.values(outer)?;
-            let Some(decorator) = decorators.iter().find(|d| d.about.name == about.name) else {
-                return Err(Error::Unknown { kind: self.kind, name: outer.name.clone(), nearest: None });
-            };
-            sampler = (decorator.build)(&values, sampler)?;
-        }
-        Ok(sampler)
+        self.around(choice, (entry.build)(&entry.about.values(choice)?)?)
     }
 
     /// What the chosen sampler declares about itself.
@@ -199,12 +205,6 @@ impl<T: Latent> Samplers<T> {
         let ours = [about.name].iter().chain(about.aliases).any(|name| name.eq_ignore_ascii_case(written));
         let theirs = about.ve_names.iter().any(|name| canonical(name) == canonical(written));
         (theirs && !ours).then_some(about)
-    }
-
-    /// The same catalogue with the decorators of this crate.
-    pub(crate) fn decorated(mut self) -> Self {
-        self.decorators = decorators::<T>().into_iter().map(|decorator| decorator.about).collect();
-        self
     }
 
     /// The schedule to use with `choice` when nobody names one; `None` leaves it to the model. See
@@ -241,7 +241,7 @@ impl Schedules {
     }
 }
 
-impl<B: ?Sized> Catalog<B> {
+impl<B: Builds + ?Sized> Catalog<B> {
     /// A catalogue of `entries`; `kind` is what messages call one of them.
     pub fn new(kind: &'static str, entries: Vec<Entry<B>>) -> Self {
         Self { kind, entries, decorators: Vec::new() }
@@ -249,7 +249,21 @@ impl<B: ?Sized> Catalog<B> {
 
     /// What can be put around an entry with `+`, in display order.
     pub fn decorators(&self) -> impl Iterator<Item = &About> {
-        self.decorators.iter()
+        self.decorators.iter().map(|decorator| &decorator.about)
+    }
+
+    /// Adds something to be put around entries; one of the same name is replaced.
+    pub fn decorate(&mut self, decorator: Decorator<B::Built>) {
+        self.decorators.retain(|old| canonical(old.about.name) != canonical(decorator.about.name));
+        self.decorators.push(decorator);
+    }
+
+    /// What was built, with everything around it that `choice` names.
+    pub(crate) fn around(&self, choice: &Choice, built: B::Built) -> Result<B::Built> {
+        choice.and.iter().try_fold(built, |built, outer| {
+            let decorator = self.decorator(outer)?;
+            (decorator.build)(&decorator.about.values(outer)?, built)
+        })
     }
 
     /// All entries, in display order.
@@ -276,20 +290,22 @@ impl<B: ?Sized> Catalog<B> {
     /// # Errors
     /// [`Error::Unknown`] or [`Error::Parameter`].
     pub fn complete(&self, choice: &Choice) -> Result<Choice> {
-        let and = choice.and.iter().map(|outer| self.decorator(outer)?.complete(outer)).collect::<Result<_>>()?;
+        let and = choice.and.iter().map(|outer| self.decorator(outer)?.about.complete(outer)).collect::<Result<_>>()?;
         Ok(Choice { and, ..self.about(&choice.name)?.complete(choice)? })
     }
 
-    pub(crate) fn decorator(&self, choice: &Choice) -> Result<&About> {
+    fn decorator(&self, choice: &Choice) -> Result<&Decorator<B::Built>> {
         let wanted = canonical(&choice.name);
-        let mut names = self.decorators.iter();
-        names
-            .find(|about| [about.name].iter().chain(about.aliases).any(|name| canonical(name) == wanted))
+        let mut decorators = self.decorators.iter();
+        decorators
+            .find(|Decorator { about, .. }| {
+                [about.name].iter().chain(about.aliases).any(|name| canonical(name) == wanted)
+            })
             .ok_or_else(|| self.refuse_decorator(choice))
     }
 
     fn refuse_decorator(&self, choice: &Choice) -> Error {
-        let names: Vec<_> = self.decorators.iter().map(|about| about.name).collect();
+        let names: Vec<_> = self.decorators().map(|about| about.name).collect();
         Error::Parameter {
             owner: choice.name.clone(),
             what: format!("a {} takes no '+{}'", self.kind, choice.name),

@@ -118,7 +118,7 @@ impl<T: Latent> Stepper<T> for CorrectedStepper<T> {
 }
 
 /// [`Corrected`] for the catalogue: `NAME+corrector:k=2`.
-pub fn corrector<T: Latent>() -> Decorator<T> {
+pub fn corrector<T: Latent>() -> Decorator<Box<dyn Sampler<T>>> {
     let about = About {
         name: "corrector",
         aliases: &["langevin-corrector"],

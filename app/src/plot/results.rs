@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::axis::Axis;
 use super::chart::{Curve, Entry, Look, Panel, Plot};
-use super::input::Record;
+use super::record::Record;
 use crate::{Failure, Result};
 
 /// The most curves that can be told apart.

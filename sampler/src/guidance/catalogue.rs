@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{AdaptiveProjected, CfgZeroStar, ClassifierFree, Interval, Rescale, Rule, SkipLayer, Tangential};
-use crate::catalog::{About, Catalog, Choice, Entry, Kind, Parameter, Values};
+use crate::catalog::{About, Builds, Catalog, Choice, Decorator, Entry, Kind, Parameter, Values};
 use crate::{Error, Measure, Result};
 
 /// Builds a rule from its values.
@@ -12,14 +12,18 @@ pub type BuildRule<T> = dyn Fn(&Values) -> Result<Box<dyn Rule<T>>> + Send + Syn
 /// A list of rules for states of type `T`. What is put around a rule with `+` is one of [`Catalog::decorators`].
 pub type Rules<T> = Catalog<BuildRule<T>>;
 
+impl<T> Builds for BuildRule<T> {
+    type Built = Box<dyn Rule<T>>;
+}
+
 /// Puts a rule around another.
-type Wrap<T> = fn(&Values, Box<dyn Rule<T>>) -> Result<Box<dyn Rule<T>>>;
+type Around<T> = Decorator<Box<dyn Rule<T>>>;
 
 impl<T: Measure> Rules<T> {
     /// The rules of this crate.
     pub fn builtin() -> Self {
         let mut rules = Self::new("guidance", vec![cfg(), cfg_zero_star(), apg(), tcfg()]);
-        rules.decorators = wrappers::<T>().into_iter().map(|(about, _)| about).collect();
+        [interval(), rescale(), skip_layer()].into_iter().for_each(|around| rules.decorate(around));
         rules
     }
 
@@ -29,15 +33,7 @@ impl<T: Measure> Rules<T> {
     /// [`Error::Unknown`] or [`Error::Parameter`].
     pub fn build(&self, choice: &Choice) -> Result<Box<dyn Rule<T>>> {
         let entry = self.find(&choice.name)?;
-        let mut rule = (entry.build)(&entry.about.values(choice)?)?;
-        for outer in &choice.and {
-            let about = self.decorator(outer)?;
-            let Some((_, wrap)) = wrappers::<T>().into_iter().find(|(known, _)| known.name == about.name) else {
-                return Err(Error::Unknown { kind: "guidance", name: outer.name.clone(), nearest: None });
-            };
-            rule = wrap(&about.values(outer)?, rule)?;
-        }
-        Ok(rule)
+        self.around(choice, (entry.build)(&entry.about.values(choice)?)?)
     }
 }
 
@@ -148,9 +144,8 @@ fn tcfg<T: Measure>() -> Entry<BuildRule<T>> {
     Entry::rule(about, |values| Ok(Tangential { scale: values.number("scale") }))
 }
 
-/// What can be put around a rule, in display order.
-fn wrappers<T: Measure>() -> Vec<(About, Wrap<T>)> {
-    let interval = About {
+fn interval<T: Measure>() -> Around<T> {
+    let about = About {
         name: "interval",
         aliases: &["guidance-interval"],
         ve_names: &[],
@@ -164,7 +159,14 @@ fn wrappers<T: Measure>() -> Vec<(About, Wrap<T>)> {
             ]
         },
     };
-    let rescale = About {
+    Decorator::new(about, |values, rule: Box<dyn Rule<T>>| {
+        let [low, high] = ends("interval", values)?;
+        Ok(Box::new(Interval { low, high, rule }))
+    })
+}
+
+fn rescale<T: Measure>() -> Around<T> {
+    let about = About {
         name: "rescale",
         aliases: &["cfg-rescale"],
         ve_names: &[],
@@ -177,7 +179,13 @@ fn wrappers<T: Measure>() -> Vec<(About, Wrap<T>)> {
             kind: Kind::Number { default: 0.7, min: 0.0, max: 1.0 },
         }],
     };
-    let skip_layer = About {
+    Decorator::new(about, |values, rule: Box<dyn Rule<T>>| {
+        Ok(Box::new(Rescale { share: values.number("share"), rule }))
+    })
+}
+
+fn skip_layer<T: Measure>() -> Around<T> {
+    let about = About {
         name: "skip-layer",
         aliases: &["slg"],
         ve_names: &[],
@@ -196,17 +204,10 @@ fn wrappers<T: Measure>() -> Vec<(About, Wrap<T>)> {
             ]
         },
     };
-    vec![
-        (interval, |values, rule| {
-            let [low, high] = ends("interval", values)?;
-            Ok(Box::new(Interval { low, high, rule }))
-        }),
-        (rescale, |values, rule| Ok(Box::new(Rescale { share: values.number("share"), rule }))),
-        (skip_layer, |values, rule| {
-            let [low, high] = ends("skip-layer", values)?;
-            Ok(Box::new(SkipLayer { scale: values.number("scale"), low, high, rule }))
-        }),
-    ]
+    Decorator::new(about, |values, rule: Box<dyn Rule<T>>| {
+        let [low, high] = ends("skip-layer", values)?;
+        Ok(Box::new(SkipLayer { scale: values.number("scale"), low, high, rule }))
+    })
 }
 
 /// `low` and `high`, if they are in this order.
