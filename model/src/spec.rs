@@ -33,6 +33,8 @@ pub struct Spec {
     pub draws: Option<String>,
     /// Tokens of text it reads.
     pub text_length: usize,
+    /// The layers that skip-layer guidance skips unless told otherwise; none where it cannot.
+    pub skip_layers: Vec<usize>,
     pub(crate) family: Box<dyn Family>,
     pub(crate) vae: VaeConfig,
     pub(crate) preview: Option<LinearPreview>,
@@ -67,7 +69,12 @@ impl Spec {
             None => crate::catalog::find(&kind)?,
         };
         let vae = VaeConfig::parse("vae/config.json", &files.read("vae/config.json")?)?;
-        family.check(&vae)?;
+        let (transformer, latents) = (family.latent_channels(), vae.latent_channels);
+        if transformer != latents {
+            let what = format!("{latents} latent channels, but the transformer works on {transformer}");
+            return Err(Error::Config { file: "vae/config.json".into(), what });
+        }
+        let skip_layers = skip_layers(&index, entry, family.layers())?;
         let preview = match files.has("vae/preview.json") {
             true => Some(files.json::<LinearPreview>("vae/preview.json")?),
             false => None,
@@ -89,6 +96,7 @@ impl Spec {
             words: index.words,
             draws: index.draws,
             text_length: index.text_length.unwrap_or(entry.text_length),
+            skip_layers,
             family,
             vae,
             preview,
@@ -139,8 +147,10 @@ impl Spec {
                 "give a width and a height above 0",
             ));
         }
-        if width > LARGEST_SIDE || height > LARGEST_SIDE {
-            let hint = format!("no side may be longer than {LARGEST_SIDE}");
+        let longest = self.family.longest_side().and_then(|tokens| u32::try_from(tokens).ok());
+        let longest = longest.map_or(LARGEST_SIDE, |tokens| tokens.saturating_mul(multiple).min(LARGEST_SIDE));
+        if width > longest || height > longest {
+            let hint = format!("no side may be longer than {longest}");
             return Err(Error::invalid(format!("{size} is too large"), hint));
         }
         if !width.is_multiple_of(multiple) || !height.is_multiple_of(multiple) {
@@ -155,12 +165,27 @@ impl Spec {
     pub(crate) fn footprint(&self, width: u32, height: u32) -> Footprint {
         Footprint {
             weights: self.parameters * size_of::<f32>() as u64,
-            tokens: (self.image_tokens(width, height) + self.text_length) as u64,
+            tokens: (self.image_tokens(width, height) + self.family.text_tokens(self.text_length)) as u64,
             hidden: self.family.hidden() as u64,
             heads: self.family.heads() as u64,
             pixels: u64::from(width) * u64::from(height),
             decoder_channels: decoder_channels(&self.vae) as u64,
         }
+    }
+}
+
+/// The layers that skip-layer guidance skips, of so many: as the folder says, or the catalogue.
+fn skip_layers(index: &ModelIndex, entry: &Entry, layers: usize) -> Result<Vec<usize>> {
+    let exist = |wanted: &[usize]| wanted.iter().all(|layer| *layer < layers);
+    match &index.skip_layers {
+        Some(wanted) if exist(wanted) => Ok(wanted.clone()),
+        Some(wanted) => {
+            let what = format!("skip_layers is {wanted:?}; the transformer has {layers} layers that could be skipped");
+            Err(Error::Config { file: MODEL_INDEX.into(), what })
+        }
+        // A model of the same kind and another depth: nobody knows which of its layers to skip.
+        None if !exist(entry.skip_layers) => Ok(Vec::new()),
+        None => Ok(entry.skip_layers.to_vec()),
     }
 }
 

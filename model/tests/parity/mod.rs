@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device, Tensor};
+use flowline_model::probe::Probe;
 
 /// Largest relative error, max|a - b| / max|b|, at which we agree with the reference.
 pub const TOLERANCE: f64 = 2e-5;
@@ -17,6 +18,16 @@ pub fn fixture(path: &str) -> PathBuf {
 /// All tensors of a safetensors file below `tests/fixtures`.
 pub fn tensors(path: &str) -> HashMap<String, Tensor> {
     candle_core::safetensors::load(fixture(path), &Device::Cpu).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// Every tensor that a network shows.
+#[derive(Default)]
+pub struct Record(pub HashMap<String, Tensor>);
+
+impl Probe for Record {
+    fn tensor(&mut self, name: &str, x: &Tensor) {
+        self.0.insert(name.to_owned(), x.clone());
+    }
 }
 
 /// max|a - b| / max|b|; infinite if the shapes differ or a value is not finite.
