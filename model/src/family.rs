@@ -16,6 +16,11 @@ pub trait Family: Send + Sync {
     /// The catalogue entry whose defaults suit this configuration.
     fn kind(&self) -> &'static str;
 
+    /// Another catalogue entry whose models have the same configuration, so that a folder must say that it is one.
+    fn twin(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What the user should know about this configuration.
     fn warnings(&self) -> Vec<Warning> {
         Vec::new()

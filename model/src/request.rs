@@ -89,7 +89,7 @@ impl Request {
     /// # Errors
     /// [`Error::Invalid`], [`Error::Sampler`] or [`Error::Memory`] for anything that cannot be done.
     pub fn check(&self, spec: &Spec) -> Result<Vec<Warning>> {
-        let mut warnings = spec.family.warnings();
+        let mut warnings = spec.warnings.clone();
         if self.schema > Self::SCHEMA {
             let what = format!("the record has form {}, this program knows {}", self.schema, Self::SCHEMA);
             return Err(Error::invalid(what, "use a newer flowline"));

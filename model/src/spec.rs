@@ -13,7 +13,7 @@ use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
 use crate::vae::VaeConfig;
 use crate::weights::{HashCache, ModelFiles};
-use crate::{Error, Latents, Result};
+use crate::{Error, Latents, Result, Warning};
 
 /// Everything a request is resolved against.
 pub struct Spec {
@@ -35,6 +35,8 @@ pub struct Spec {
     pub text_length: usize,
     /// The layers that skip-layer guidance skips unless told otherwise; none where it cannot.
     pub skip_layers: Vec<usize>,
+    /// What the user should know about the model.
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) family: Box<dyn Family>,
     pub(crate) vae: VaeConfig,
     pub(crate) preview: Option<LinearPreview>,
@@ -63,10 +65,16 @@ impl Spec {
             return Err(Error::Config { file: MODEL_INDEX.into(), what });
         }
         let family = crate::family::open(files, &index)?;
-        let kind = index.kind.clone().unwrap_or_else(|| family.kind().to_owned());
-        let entry = match entry {
-            Some(entry) => entry,
-            None => crate::catalog::find(&kind)?,
+        let name = files.folder_name();
+        let mut warnings = family.warnings();
+        let entry = match (entry, &index.kind) {
+            (Some(entry), _) => entry,
+            (None, Some(kind)) => crate::catalog::find(kind)?,
+            (None, None) => {
+                let entry = crate::catalog::find(family.kind())?;
+                warnings.extend(family.twin().map(|twin| kind_guessed(name.as_deref(), entry, twin)));
+                entry
+            }
         };
         let vae = VaeConfig::parse("vae/config.json", &files.read("vae/config.json")?)?;
         let (transformer, latents) = (family.latent_channels(), vae.latent_channels);
@@ -89,7 +97,7 @@ impl Spec {
         }
         Ok(Self {
             entry,
-            name: files.folder_name().unwrap_or_else(|| entry.name.to_owned()),
+            name: name.unwrap_or_else(|| entry.name.to_owned()),
             samplers: Samplers::builtin(),
             schedules: Schedules::builtin(),
             rules: Rules::builtin(),
@@ -97,6 +105,7 @@ impl Spec {
             draws: index.draws,
             text_length: index.text_length.unwrap_or(entry.text_length),
             skip_layers,
+            warnings,
             family,
             vae,
             preview,
@@ -172,6 +181,15 @@ impl Spec {
             decoder_channels: decoder_channels(&self.vae) as u64,
         }
     }
+}
+
+/// That a folder was taken for one of two kinds.
+fn kind_guessed(name: Option<&str>, entry: &Entry, twin: &str) -> Warning {
+    let (name, kind) = (name.unwrap_or("the model"), entry.name);
+    let message = format!(
+        "{name} is taken for {kind}; {twin} looks the same: if it is that, write \"kind\": \"{twin}\" into its {MODEL_INDEX}"
+    );
+    Warning::new("kind-guessed", message)
 }
 
 /// The layers that skip-layer guidance skips, of so many: as the folder says, or the catalogue.

@@ -235,19 +235,22 @@ fn a_long_prompt_is_read_by_t5_after_clip_has_stopped_and_cut_where_nobody_reads
 fn a_folder_says_by_its_sizes_which_model_it_is_and_by_its_index_what_they_cannot_tell() {
     let (medium, medium35, large) = (sd3_folder("sd3"), sd3_folder("sd35_medium"), sd3_folder("sd35_medium"));
     set(&large, "transformer/config.json", "dual_attention_layers", json!([]));
-    let turbo = sd3_folder("sd3");
+    let turbo = sd3_folder("sd35_medium");
+    set(&turbo, "transformer/config.json", "dual_attention_layers", json!([]));
     index(&turbo, json!({ "kind": "sd3.5-large-turbo" }));
-    for (folder, name, steps, cfg) in [
-        (medium, "sd3-medium", 28, 5.0),
-        (medium35, "sd3.5-medium", 28, 4.5),
-        (large, "sd3.5-large", 28, 4.5),
-        (turbo, "sd3.5-large-turbo", 4, 1.0),
+    for (folder, name, steps, cfg, warnings) in [
+        (medium, "sd3-medium", 28, 5.0, &[][..]),
+        (medium35, "sd3.5-medium", 28, 4.5, &[]),
+        (large, "sd3.5-large", 28, 4.5, &["kind-guessed"]),
+        (turbo, "sd3.5-large-turbo", 4, 1.0, &[]),
     ] {
         let pipeline = open(&folder);
         let spec = pipeline.spec();
         let draft = Draft { prompt: PROMPT.into(), width: Some(64), height: Some(64), ..Draft::default() };
-        let request = draft.resolve(spec).unwrap().request;
+        let resolved = draft.resolve(spec).unwrap();
+        let request = resolved.request;
         assert_eq!(spec.entry.name, name);
+        assert_eq!(resolved.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), warnings, "{name}");
         assert_eq!((request.steps, request.cfg, request.guidance), (steps, cfg, None), "{name}");
         assert_eq!(request.rule.to_string(), format!("cfg:scale={cfg}"), "{name}");
         let (sampler, schedule) = (request.sampler.to_string(), request.schedule.to_string());

@@ -30,14 +30,21 @@ impl Sd3Family {
     }
 }
 
+/// The kind that turbo cannot be told from.
+const LARGE: &str = "sd3.5-large";
+
 impl Family for Sd3Family {
-    /// Large and large turbo have the same configuration: a folder of turbo must say which it is.
     fn kind(&self) -> &'static str {
         match (self.config.qk_norm, self.config.dual_attention_layers.is_empty()) {
             (None, _) => "sd3-medium",
             (Some(_), false) => "sd3.5-medium",
-            (Some(_), true) => "sd3.5-large",
+            (Some(_), true) => LARGE,
         }
+    }
+
+    /// Turbo is large with fewer steps: nothing in its configuration tells.
+    fn twin(&self) -> Option<&'static str> {
+        (self.kind() == LARGE).then_some("sd3.5-large-turbo")
     }
 
     fn warnings(&self) -> Vec<Warning> {
