@@ -31,7 +31,7 @@ pub(super) enum Begin {
     /// At the first sigma, in this state.
     New(Latents),
     /// Where this run stands.
-    Kept(Kept),
+    Kept(Box<Kept>),
 }
 
 /// How far a walk went.
@@ -75,7 +75,7 @@ impl Pipeline {
                 let message = format!("the trajectory may not go on as it began: {difference}");
                 observer.proceed(Event::Warning(Warning::new("trajectory-differs", message)))?;
             }
-            return Ok(Begin::Kept(kept));
+            return Ok(Begin::Kept(Box::new(kept)));
         }
         match origin {
             Some(x) => Ok(Begin::New(x.clone())),
@@ -135,7 +135,7 @@ impl Pipeline {
                 let state = run.state(run.taken())?.clone();
                 let trajectory = Trajectory::restore(sampler.as_ref(), schedule, state, &mut velocity)?;
                 let denoised = run.steps.last().map(|step| step.denoised.clone());
-                (trajectory, run.metrics()?, denoised, keep.then_some(run))
+                (trajectory, run.metrics()?, denoised, keep.then_some(*run))
             }
         };
         let clock = Instant::now();
