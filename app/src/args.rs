@@ -1,6 +1,9 @@
 //! The whole command line as types. What is typed is parsed here and nowhere else; what it means for a model is decided
 //! by `Draft::resolve`.
 
+pub mod grid;
+mod playground;
+mod plot;
 mod refusal;
 mod values;
 
@@ -12,6 +15,9 @@ use flowline_model::Rng;
 use flowline_sampler::catalog::Choice;
 
 use crate::{Registry, Result};
+pub use grid::Grid;
+pub use playground::Playground;
+pub use plot::Plot;
 pub use values::{BranchPoint, PICTURES_AT_ONCE, Seeds, Sigmas, TiltBy, listed_sigmas};
 
 /// Pictures from text on your own machine
@@ -30,15 +36,21 @@ pub struct Args {
 pub enum Command {
     /// Make pictures of a prompt
     Generate(Box<Generate>),
-    /// List the samplers and schedules with their parameters
-    #[command(alias = "schedules")]
-    Samplers(Listing),
+    /// Make a picture in every combination of some options, with a table and a contact sheet
+    Grid(Box<Grid>),
+    /// List the samplers, schedules and guidance rules, or tell all that is known about one
+    #[command(aliases = ["schedules", "guidances", "rules"])]
+    Samplers(Samplers),
     /// List the models
     Models(Listing),
     /// Show what a picture's record says
     Inspect(Inspect),
     /// Judge the samplers against closed forms, or a picture against its record
     Verify(Verify),
+    /// Draw what a grid or traces found: error against evaluations, metrics over sigma
+    Plot(Plot),
+    /// Watch particles flow from noise to data in the plane, carried by any sampler, without a model
+    Playground(Box<Playground>),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -49,6 +61,17 @@ pub enum Command {
 /// Options of the commands that list something.
 #[derive(Debug, clap::Args)]
 pub struct Listing {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `samplers`.
+#[derive(Debug, clap::Args)]
+pub struct Samplers {
+    /// A sampler, a schedule, a guidance rule or what can be put around one: its formula, its cost, what was measured
+    #[arg(value_name = "NAME[:KEY=VALUE,..]", value_parser = values::choice)]
+    pub name: Option<Choice>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -9,10 +9,13 @@ pub mod completions;
 pub mod dry_run;
 pub mod events;
 pub mod generate;
+pub mod grid;
 pub mod inspect;
 pub mod interrupt;
 pub mod models;
 pub mod output;
+pub mod playground;
+pub mod plot;
 pub mod preview;
 pub mod progress;
 pub mod samplers;
@@ -22,16 +25,20 @@ pub mod verify;
 use crate::args::Command;
 use crate::{Exit, Registry, Result};
 
-/// Does what a command asks for. `generate` tells its failures itself, in the form its progress has.
+/// Does what a command asks for. `generate` and `grid` tell their failures themselves, in the form
+/// their progress has.
 ///
 /// # Errors
 /// What went wrong, to be told.
 pub fn run(command: &Command, registry: &Registry) -> Result<Exit> {
     match command {
         Command::Generate(args) => return Ok(generate::run(args, registry)),
-        Command::Samplers(listing) => samplers::list(registry, listing.json)?,
+        Command::Grid(args) => return Ok(grid::run(args, registry)),
+        Command::Samplers(args) => samplers::run(args, registry)?,
         Command::Models(listing) => models::list(listing.json)?,
         Command::Verify(args) => return verify::run(args, registry),
+        Command::Plot(args) => return plot::run(args),
+        Command::Playground(args) => return playground::run(args, registry),
         Command::Inspect(args) => inspect::show(&args.picture, args.json)?,
         Command::Completions { shell } => completions::print(*shell, registry)?,
     }
@@ -42,6 +49,7 @@ pub fn run(command: &Command, registry: &Registry) -> Result<Exit> {
 pub fn set_threads(command: Option<&Command>) {
     let threads = match command {
         Some(Command::Generate(args)) => args.threads,
+        Some(Command::Grid(args)) => args.all.generate.threads,
         _ => None,
     };
     // SAFETY: `main` calls this before any other thread is started.

@@ -11,9 +11,13 @@ pub mod cli;
 pub mod command;
 #[cfg(feature = "desktop")]
 pub mod desktop;
+pub mod drawing;
 pub mod engine;
 pub mod error;
+pub mod grid;
 pub mod library;
+pub mod playground;
+pub mod plot;
 pub mod record;
 pub mod registry;
 pub mod trace;

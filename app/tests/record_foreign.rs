@@ -50,7 +50,7 @@ fn what_means_nothing_here_is_reported_and_not_guessed() {
 
 #[test]
 fn the_samplers_of_other_programs_are_understood() {
-    for (theirs, ours) in [("Euler a", "ancestral"), ("DPM++ 2M", "dpmpp2m"), ("DPM++ 2M SDE", "dpmpp2m-sde")] {
+    for (theirs, ours) in [("Euler a", "ancestral"), ("DPM++ 2M", "dpmpp2m"), ("DPM++ 2M SDE", "DPM++ 2M SDE")] {
         let record = foreign("parameters", &format!("a cat\nSteps: 2, Sampler: {theirs}, Seed: 1, Size: 8x8"));
         assert_eq!(record.draft.sampler, Some(Choice::new(ours)), "{theirs}");
     }
@@ -151,7 +151,7 @@ fn flat_json_records_are_understood() {
             "guidance_scale": 4.0, "sampler": "dpmpp_2m_sde_gpu", "scheduler": "karras", "version": "Fooocus v2.5.5"}"#,
     );
     assert_eq!((fooocus.source, fooocus.draft.width), (Source::Fooocus, Some(896)));
-    assert_eq!((fooocus.draft.seeds, fooocus.draft.sampler), (vec![3], None));
+    assert_eq!((fooocus.draft.seeds, fooocus.draft.sampler), (vec![3], Some(Choice::new("dpmpp_2m_sde_gpu"))));
 }
 
 #[test]

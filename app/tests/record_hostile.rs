@@ -81,6 +81,10 @@ fn a_record_of_ours_with_impossible_values_is_refused() {
         ("\"width\":256", "\"width\":4294967296", "invalid value"),
         ("\"width\":256", "\"width\":1e9", "invalid type"),
         ("\"cfg\":2.5", "\"cfg\":NaN", "expected value"),
+        ("\"schema\":2", "\"schema\":0", "form 0"),
+        ("\"rule\":\"cfg:scale=2.5\"", "\"rule\":\"\"", "empty"),
+        ("\"rng\":\"flowline\"", "\"rng\":\"flowline\",\"tilt\":{\"sha256\":\"\"}", "missing field"),
+        ("\"rng\":\"flowline\"", "\"rng\":\"flowline\",\"branch\":{\"parent\":{},\"at\":1}", "missing field"),
         ("\"cfg\":2.5", "\"cfg\":1e999", "number out of range"),
         ("\"cfg\":2.5", "\"cfg\":null", "invalid type"),
         ("\"cfg\":2.5", "\"cfg\":\"2.5\"", "invalid type"),
@@ -94,6 +98,13 @@ fn a_record_of_ours_with_impossible_values_is_refused() {
         ("\"rule\":\"cfg:scale=2.5\",", "", "missing field"),
         ("\"rng\":\"flowline\"", "\"rng\":\"dice\"", "unknown variant"),
     ];
+    // A branch of a branch of a branch, as far as JSON may be deep and further.
+    let mut endless = good.clone();
+    for depth in 1..100 {
+        let branch = format!("\"rng\":\"flowline\",\"branch\":{{\"parent\":{endless},\"at\":1}}");
+        endless = good.replace("\"rng\":\"flowline\"", &branch);
+        assert_eq!(read(&png_with_text("flowline", &endless)).is_ok(), depth < 62, "{depth}");
+    }
     for (from, to, expected) in changes {
         let changed = good.replace(from, to);
         assert_ne!(changed, good, "{from}");

@@ -66,6 +66,18 @@ fn a_strangers_sampler_is_in_the_help_the_listings_and_the_proof() {
 }
 
 #[test]
+fn a_strangers_sampler_is_an_axis_of_a_grid_and_moves_particles() {
+    let sandbox = Sandbox::new();
+    let words = ["grid", "a pine tree in the snow", "-W", "64", "-H", "64", "-s", "3", "--steps", "2", "-o", "lab"];
+    run(&sandbox, "stranger", &[&words[..], &["--axis", "sampler=ember:heat=1,euler"]].concat()).ok();
+    let table = std::fs::read_to_string(sandbox.path().join("lab/results.csv")).unwrap();
+    assert!(table.lines().count() == 3 && table.contains("ember:heat=1"), "{table}");
+    let words = ["playground", "--still", "--particles", "20", "--steps", "3", "--sampler", "ember", "-o", "flow.png"];
+    run(&sandbox, "stranger", &words).ok();
+    assert!(binary::spread(&binary::pixels(&sandbox.path().join("flow.png"))) > 1.0);
+}
+
+#[test]
 fn its_twin_with_a_wrong_noise_term_is_told_what_is_wrong() {
     let sandbox = Sandbox::new();
     let verified = run(&sandbox, "wrong", &["verify"]);

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use flowline_sampler::catalog::Samplers;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned()
 }
@@ -91,6 +93,55 @@ fn no_file_or_module_is_a_drawer() {
             );
         }
     }
+}
+
+/// Where else than in its own file a sampler's name is written, and why.
+const NAMED_ELSEWHERE: [(&str, &str, &str); 4] = [
+    ("euler", "model/src/catalog.rs", "what models come with"),
+    ("euler", "app/src/record/names.rs", "what other programs write into pictures"),
+    ("heun", "app/src/record/names.rs", "what other programs write into pictures"),
+    ("rk4", "sampler/src/linear_multistep.rs", "a word for how ab3 and ab4 begin"),
+];
+
+/// So a new sampler touches the file it stands in, and one line of `builtin.rs` that names its function.
+#[test]
+fn the_name_of_a_sampler_is_written_in_one_file() {
+    let mut paths = Vec::new();
+    for part in ["sampler/src", "model/src", "app/src"] {
+        files(&root().join(part), "rs", &mut paths);
+    }
+    let sources: Vec<(String, String)> = paths
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            // Tests at the end of a file may name what they please.
+            let program = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let code: Vec<_> = program.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            let path = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+            (path, code.join("\n"))
+        })
+        .collect();
+    let samplers = Samplers::<Vec<f64>>::builtin();
+    let mut places: Vec<(&str, &str)> = Vec::new();
+    for about in samplers.iter() {
+        // As it is, with parameters, with something put around it.
+        let written = ['"', ':', '+'].map(|after| format!("\"{}{after}", about.name));
+        let naming = sources.iter().filter(|(_, code)| written.iter().any(|name| code.contains(name.as_str())));
+        places.extend(naming.map(|(path, _)| (about.name, path.as_str())));
+        let entry = format!("name: \"{}\",", about.name);
+        let own: Vec<_> =
+            sources.iter().filter(|(_, code)| code.contains(&entry)).map(|(path, _)| path.as_str()).collect();
+        let [own] = own[..] else { panic!("{} has entries in {own:?}", about.name) };
+        assert!(own.starts_with("sampler/src/"), "{} stands in {own}", about.name);
+        places.retain(|place| *place != (about.name, own));
+    }
+    let mut expected = NAMED_ELSEWHERE.map(|(name, path, _)| (name, path));
+    places.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(places, expected);
+    let builtin = fs::read_to_string(root().join("sampler/src/builtin.rs")).unwrap();
+    let listed = builtin.split_once("let entries = vec![").unwrap().1.split_once("];").unwrap().0;
+    assert_eq!(listed.lines().filter(|line| line.trim_end().ends_with("(),")).count(), samplers.iter().count());
 }
 
 #[test]

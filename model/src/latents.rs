@@ -1,10 +1,9 @@
-//! The production latent: a candle tensor as the sampler sees it, and its keyed noise.
+//! The production latent: a candle tensor as the sampler sees it.
 
 pub(crate) mod file;
 
 use candle_core::{DType, Device, Tensor};
-use flowline_sampler::noise::fill_normal;
-use flowline_sampler::{BoxError, Latent, Measure, NoiseKey};
+use flowline_sampler::{BoxError, Latent, Measure};
 
 use crate::{Error, Result};
 
@@ -37,19 +36,6 @@ impl Latents {
     /// If the tensor cannot be made.
     pub fn flat((c, h, w): (usize, usize, usize), value: f32) -> Result<Self> {
         Self::from_values(vec![value; c * h * w], (1, c, h, w), &Device::Cpu)
-    }
-
-    /// Standard normal latents of shape `(seeds.len(), c, h, w)`: item `i` depends on `seeds[i]` and `key` alone.
-    ///
-    /// # Errors
-    /// If the tensor cannot be made.
-    pub fn normal(seeds: &[u64], (c, h, w): (usize, usize, usize), key: NoiseKey, device: &Device) -> Result<Self> {
-        let item = c * h * w;
-        let mut values = vec![0f32; seeds.len() * item];
-        for (seed, out) in seeds.iter().zip(values.chunks_exact_mut(item.max(1))) {
-            fill_normal(*seed, key, out);
-        }
-        Ok(Self(Tensor::from_vec(values, (seeds.len(), c, h, w), device)?))
     }
 
     /// Latents of the same shape whose values `fill` writes.

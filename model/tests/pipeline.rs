@@ -267,6 +267,7 @@ fn a_strangers_sampler_enters_by_the_catalogue_and_makes_the_same_picture_as_its
     const ABOUT: About = About {
         name: "mine",
         aliases: &[],
+        ve_names: &[],
         meaning: "Euler again, from outside",
         formula: "x' = x + (s' - s) v",
         citation: "this test",

@@ -52,6 +52,7 @@ fn two_stage<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "two-stage",
         aliases: &[],
+        ve_names: &[],
         meaning: "try part of the step, then take the whole one with the velocity found there",
         formula: "x' = x + h ((1 - w) v + w v(x + a h v, sigma + a h)), h = sigma' - sigma, w = 1/(2a)",
         citation: "Hairer, Norsett, Wanner, Solving ODEs I, II.1",

@@ -14,8 +14,9 @@ use crate::{Env, Error, Measure, Result, Sampler, Schedule, State, Step, Stepped
 /// where `e` is the difference to the midpoint rule. A step is taken if `|e| <= tolerance (|x| + |k1|)` for every
 /// picture of the batch, and `h` follows `(tolerance / |e|)^(1/3)`; so the error at the end is proportional to the
 /// tolerance. The sigmas of the schedule are met exactly, with as many steps between two as it takes, at least one; no
-/// evaluation is at `sigma = 0`. The sum of `e` on the way to the next of them is told as the step's error. When the evaluations run out, each remaining step of the schedule is taken in one.
-/// Ralston 1962; Hairer, Norsett, Wanner: *Solving Ordinary Differential Equations I*, section II.4.
+/// evaluation is at `sigma = 0`. The sum of `e` on the way to the next of them is told as the step's error. When the
+/// evaluations run out, each remaining step of the schedule is taken in one. Ralston 1962; Hairer, Norsett, Wanner:
+/// *Solving Ordinary Differential Equations I*, section II.4.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adaptive {
     /// The largest error of a step, relative to the size of state and velocity.
@@ -123,6 +124,7 @@ pub fn adaptive<T: Measure>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "adaptive",
         aliases: &["ralston", "rk23"],
+        ve_names: &[],
         meaning: "choose the steps as it goes, to a tolerance; --steps only says where it must stop over",
         formula: "x' = x + (h/9)(2 k1 + 3 k2 + 4 k3), |h/9 (2 k1 - 6 k2 + 4 k3)| <= tolerance (|x| + |k1|)",
         citation: "Ralston 1962; Hairer, Norsett, Wanner, Solving ODEs I, II.4",

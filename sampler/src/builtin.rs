@@ -69,6 +69,7 @@ fn schedules() -> Vec<Entry<BuildSchedule>> {
     let uniform = About {
         name: "uniform",
         aliases: &["simple", "normal"],
+        ve_names: &[],
         meaning: "equal steps in sigma, what FLUX.1 schnell was distilled for",
         formula: "sigma_i = u_i = 1 - i/N",
         citation: "black-forest-labs/flux sampling.py:288-296",
@@ -77,6 +78,7 @@ fn schedules() -> Vec<Entry<BuildSchedule>> {
     let shift = About {
         name: "shift",
         aliases: &["shifted"],
+        ve_names: &[],
         meaning: "the uniform schedule moved towards noise, for larger pictures",
         formula: "sigma = s u/(1 + (s - 1) u)",
         citation: "Esser et al. 2024, arXiv 2403.03206, eq. 23",
@@ -92,6 +94,7 @@ fn schedules() -> Vec<Entry<BuildSchedule>> {
     let flux = About {
         name: "flux",
         aliases: &["flux-dynamic"],
+        ve_names: &[],
         meaning: "a shift that grows with the picture, what FLUX.1 dev was trained for",
         formula: "sigma = s u/(1 + (s - 1) u), s = e^mu, mu linear in the image tokens",
         citation: "black-forest-labs/flux sampling.py:277-305",
@@ -102,6 +105,7 @@ fn schedules() -> Vec<Entry<BuildSchedule>> {
     let linear_shift = About {
         name: "linear-shift",
         aliases: &["flux-linear"],
+        ve_names: &[],
         meaning: "a shift that grows in proportion to the picture, milder than flux",
         formula: "sigma = mu/(mu + 1/u - 1), mu linear in the image tokens",
         citation: "diffusers scheduling_flow_match_euler_discrete.py:649, time_shift_type linear",
@@ -121,6 +125,7 @@ fn schedules() -> Vec<Entry<BuildSchedule>> {
     let flux2 = About {
         name: "flux2",
         aliases: &["flux2-dynamic"],
+        ve_names: &[],
         meaning: "a shift fitted to picture size and number of steps, what FLUX.2 was trained for",
         formula: "sigma = s u/(1 + (s - 1) u), s = e^mu, mu between lines for 10 and 200 steps",
         citation: "black-forest-labs/flux2 sampling.py; diffusers pipeline_flux2.py:159-174",
@@ -129,6 +134,7 @@ fn schedules() -> Vec<Entry<BuildSchedule>> {
     let qwen = About {
         name: "qwen-image",
         aliases: &["qwen"],
+        ve_names: &[],
         meaning: "the flux shift, gentler and stretched to end close to the picture, for Qwen-Image",
         formula: "flux with mu over 256 to 8192 tokens, then 1 - (1 - sigma) (1 - terminal)/(1 - sigma_last)",
         citation: "Qwen/Qwen-Image scheduler_config.json; diffusers scheduling_flow_match_euler_discrete.py:262-281",
@@ -143,6 +149,7 @@ fn schedules() -> Vec<Entry<BuildSchedule>> {
     let ltx = About {
         name: "ltx",
         aliases: &["ltxv"],
+        ve_names: &[],
         meaning: "a strong shift, stretched to a long last step, for LTX models",
         formula: "flux with mu over 1024 to 4096 tokens, then 1 - (1 - sigma) (1 - terminal)/(1 - sigma_last)",
         citation: "Lightricks/LTX-Video scheduler_config.json; diffusers scheduling_flow_match_euler_discrete.py:262-281",
@@ -157,6 +164,7 @@ fn schedules() -> Vec<Entry<BuildSchedule>> {
     let sd3 = About {
         name: "sd3",
         aliases: &["double-shift"],
+        ve_names: &[],
         meaning: "the shift applied twice as SD3's reference does, with a last step close to the picture",
         formula: "u from 1 to shift(1/1000) in N points, sigma = shift(u), then 0",
         citation: "Stability-AI/sd3.5 sd3_infer.py:295-303",
@@ -165,6 +173,7 @@ fn schedules() -> Vec<Entry<BuildSchedule>> {
     let path = About {
         name: "path",
         aliases: &["path-time"],
+        ve_names: &[],
         meaning: "equal steps in the time of another diffusion's path",
         formula: "sigma = beta(u)/(alpha(u) + beta(u)), sigma_0 = 1",
         citation: "lqiang67/rectified-flow interpolation_convertor.py:46-96",

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::builtin::decorators;
 pub use crate::choice::Choice;
 use crate::facts::Facts;
+use crate::proof::fresh_noise;
 use crate::{Error, Latent, Result, Sampler, Schedule};
 
 /// What people read about a sampler or a schedule, and what they may set.
@@ -20,6 +21,9 @@ pub struct About {
     pub name: &'static str,
     /// Other names people type.
     pub aliases: &'static [&'static str],
+    /// Names under which other programs run the form for variance-exploding models, which samples another distribution
+    /// on a flow model; they mean this one here. See [`Samplers::translated`].
+    pub ve_names: &'static [&'static str],
     /// One line for somebody who has never heard of it.
     pub meaning: &'static str,
     /// The update, in the notation of the crate's convention.
@@ -187,6 +191,16 @@ impl<T: Latent> Samplers<T> {
         Ok(self.build(choice)?.facts())
     }
 
+    /// The sampler that will run if `choice` is written by one of the names under which other programs run the form for
+    /// variance-exploding models: it is not what that name means there, and people should be told. `None` for our own
+    /// names as the listing has them, which differ from some of those by a dash only.
+    pub fn translated(&self, choice: &Choice) -> Option<&About> {
+        let (about, written) = (self.about(&choice.name).ok()?, choice.name.trim());
+        let ours = [about.name].iter().chain(about.aliases).any(|name| name.eq_ignore_ascii_case(written));
+        let theirs = about.ve_names.iter().any(|name| canonical(name) == canonical(written));
+        (theirs && !ours).then_some(about)
+    }
+
     /// The same catalogue with the decorators of this crate.
     pub(crate) fn decorated(mut self) -> Self {
         self.decorators = decorators::<T>().into_iter().map(|decorator| decorator.about).collect();
@@ -200,6 +214,16 @@ impl<T: Latent> Samplers<T> {
     /// As [`Samplers::build`].
     pub fn preferred_schedule(&self, choice: &Choice) -> Result<Option<Choice>> {
         Ok(self.build(choice)?.preferred_schedule())
+    }
+}
+
+impl Samplers<Vec<f64>> {
+    /// How much of the noise is fresh after each of `steps` uniform steps of the chosen sampler; see [`fresh_noise`].
+    ///
+    /// # Errors
+    /// As [`Samplers::build`], and if it draws more than 64 noises a step.
+    pub fn fresh_noise(&self, choice: &Choice, steps: usize) -> Result<Vec<f64>> {
+        fresh_noise(&*self.build(choice)?, steps)
     }
 }
 
@@ -278,7 +302,9 @@ impl<B: ?Sized> Catalog<B> {
 
     pub(crate) fn find(&self, name: &str) -> Result<&Entry<B>> {
         let wanted = canonical(name);
-        let names = |about: &About| std::iter::once(about.name).chain(about.aliases.iter().copied());
+        let names = |about: &About| {
+            [about.name].into_iter().chain([about.aliases, about.ve_names].into_iter().flatten().copied())
+        };
         // A name comes before an alias: an added entry may take a name that was only an alias so far.
         let named = self.entries.iter().find(|e| canonical(e.about.name) == wanted);
         let found = named.or_else(|| self.entries.iter().find(|e| names(&e.about).any(|n| canonical(n) == wanted)));

@@ -57,6 +57,7 @@ pub fn churn<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "churn",
         aliases: &["edm", "heun-churn"],
+        ve_names: &[],
         meaning: "add a little noise before each step of heun, which mends earlier errors",
         formula: "s^ = sigma (1 + gamma)/(1 + gamma sigma), x^ = (x + sigma sqrt(gamma (2 + gamma)) z)/(1 + gamma \
                   sigma), then heun from s^ to sigma', gamma = min(churn/N, sqrt 2 - 1)",

@@ -122,6 +122,7 @@ pub fn corrector<T: Latent>() -> Decorator<T> {
     let about = About {
         name: "corrector",
         aliases: &["langevin-corrector"],
+        ve_names: &[],
         meaning: "after each step of another sampler, shake the state at the same noise level until it is likely",
         formula: "k times x <- x - e N/sigma + sqrt(2 e) z (ula), x <- x - sigma (1 - kappa) N + sigma sqrt(1 - \
                   kappa^2) z (ou); e = 2 (snr sigma)^2, kappa = e^(-e/sigma^2)",

@@ -24,6 +24,7 @@ pub fn dpmpp2m<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "dpmpp2m",
         aliases: &["dpm-solver-multistep", "dpm-solver-pp-2m"],
+        ve_names: &[],
         meaning: "extrapolate what the picture will be, in log sigma; the usual choice for SD3.5",
         formula: "x' = (sigma'/sigma) x + (1 - sigma'/sigma) (D + w (D - D_before)), w = min(h/(2 h_before), 1/2), h \
                   = ln(sigma/sigma'); x' = D at sigma' = 0",
@@ -43,6 +44,7 @@ pub fn dpmpp3m<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "dpmpp3m",
         aliases: &[],
+        ve_names: &[],
         meaning: "as dpmpp2m with two steps before; for 20 steps and more",
         formula: "x' = (sigma'/sigma) x + sigma' int p d(1/q), p the parabola in ln sigma through the last three D, \
                   curvature halved; x' = D at sigma' = 0",
@@ -60,6 +62,7 @@ pub fn res<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "res",
         aliases: &["res-multistep", "res-2m"],
+        ve_names: &[],
         meaning: "as dpmpp2m with its line integrated exactly",
         formula: "x' = (sigma'/sigma) x + sigma' int p d(1/q), p the line in ln sigma through the last two D; x' = D \
                   at sigma' = 0",
@@ -77,6 +80,7 @@ pub fn dpmpp2m_sde<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "dpmpp2m-sde",
         aliases: &["sde-dpmsolver-pp"],
+        ve_names: &["DPM++ 2M SDE", "dpmpp_2m_sde_gpu", "dpm++2m_sde_bt"],
         meaning: "as dpmpp2m with fresh noise, in the form that is right for flow models",
         formula: "x' = (sigma'/sigma) kappa x + c (D + w (D - D_before)) + sigma' sqrt(1 - kappa^2) z, kappa = \
                   e^(-eta h), w = min(h/(2 h_before), 1/2), h the step in lambda = ln((1 - sigma)/sigma); x' = D at \

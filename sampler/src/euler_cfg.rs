@@ -45,6 +45,7 @@ pub fn euler_cfg<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "euler-cfg-pp",
         aliases: &[],
+        ve_names: &[],
         meaning: "euler that guides the picture but not the noise, for small --cfg; without --cfg it is euler",
         formula: "x' = (1 - sigma') D_guided + sigma' N_unconditional",
         citation: "Chung et al. 2024, arXiv 2406.08070; ComfyUI sample_euler_ancestral_cfg_pp",

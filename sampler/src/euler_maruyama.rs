@@ -54,6 +54,7 @@ pub fn euler_maruyama<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "euler-maruyama",
         aliases: &["em"],
+        ve_names: &[],
         meaning: "the textbook step with noise: flatters at many steps, goes wrong at few",
         formula: "x' = x - h v - (g^2/2 sigma) h N + g sqrt(h) z, h = sigma - sigma', g^2 = 2 scale sigma^(1 + \
                   decay); x' = D at sigma' = 0",

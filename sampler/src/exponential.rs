@@ -103,6 +103,7 @@ pub fn euler<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "euler",
         aliases: &["flow-match-euler"],
+        ve_names: &[],
         meaning: "follow the velocity in straight steps; the plain, predictable choice",
         formula: "x' = x + (sigma' - sigma) v",
         citation: "Liu, Gong, Liu 2022, arXiv 2209.03003; black-forest-labs/flux sampling.py:351",
@@ -130,6 +131,7 @@ pub fn langevin<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "langevin",
         aliases: &["sde", "rf-sde"],
+        ve_names: &[],
         meaning: "Euler with part of the noise replaced at every step, which forgives the model's errors",
         formula: "x' = (1 - sigma') D + sigma' (kappa N + sqrt(1 - kappa^2) z), kappa = exp(-scale (sigma^decay - \
                   sigma'^decay)/decay), (sigma'/sigma)^scale at decay 0",
@@ -147,6 +149,7 @@ pub fn ddpm<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "ddpm",
         aliases: &[],
+        ve_names: &[],
         meaning: "undo the noising as it was done, with as much fresh noise as fits",
         formula: "x' = (1 - sigma') D + sigma' (kappa N + sqrt(1 - kappa^2) z), kappa = (1 - sigma) sigma'/((1 - \
                   sigma') sigma)",
@@ -161,6 +164,7 @@ pub fn ancestral<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "ancestral",
         aliases: &["euler-a", "euler-ancestral", "euler-ancestral-rf"],
+        ve_names: &[],
         meaning: "step a little too far along the flow and add noise back, in the form that is right for flow models",
         formula: "the langevin step with kappa = s_d (1 - sigma')/((1 - s_d) sigma'), s_d = sigma' (1 + (sigma'/sigma \
                   - 1) eta)",
@@ -179,6 +183,7 @@ pub fn overshoot<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "overshoot",
         aliases: &["overshooting", "amo"],
+        ve_names: &[],
         meaning: "as ancestral, with an overshoot that grows with the step; made for legible text",
         formula: "the langevin step with kappa = s_d (1 - sigma')/((1 - s_d) sigma'), s_d = sigma' - c (sigma - \
                   sigma') sigma'",
@@ -197,6 +202,7 @@ pub fn lcm<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "lcm",
         aliases: &["stochastic-sampling", "flow-match-lcm"],
+        ve_names: &[],
         meaning: "all noise fresh on every step: only for consistency-distilled checkpoints",
         formula: "x' = (1 - sigma') D + sigma' z",
         citation: "Luo et al. 2023, arXiv 2310.04378; diffusers scheduling_flow_match_lcm.py:482-495",
@@ -210,6 +216,7 @@ pub fn noise_refresh<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "noise-refresh",
         aliases: &[],
+        ve_names: &[],
         meaning: "a fixed part of the noise fresh on every step, so the result depends on the number of steps",
         formula: "x' = (1 - sigma') D + sigma' (sqrt(1 - rho^2) N + rho z)",
         citation: "lqiang67/rectified-flow noise_refresh_sampler.py",

@@ -164,7 +164,7 @@ impl Rule {
             let [q, rate] = u.sigma_and_rate(log);
             let density = self.diffusion.data_weight(q, next) * rate;
             let basis = newton::basis(nodes, u.at(q) - start, self.quadratic);
-            basis.iter().enumerate().for_each(|(k, [_, slope])| add(k, slope * density));
+            basis.enumerate().for_each(|(k, [_, slope])| add(k, slope * density));
         })
     }
 }
@@ -279,7 +279,8 @@ impl<T: Latent> Stepper<T> for ExponentialMultistepStepper<T> {
             (Some(carried), Some(((start, at_start), older))) => {
                 let older = older.iter().take(correcting.saturating_sub(2));
                 let values = [(*start, at_start), (sigma, &denoised)].into_iter().chain(older.map(|(s, d)| (*s, d)));
-                Some(combine(&method.rule(sigma), &[(1.0, carried)], &values.collect::<Vec<_>>(), sigma, false)?)
+                let values: Vec<_> = values.collect();
+                Some(Weighed::new(method.rule(sigma), &values, sigma, false).combine(&[(1.0, carried)])?)
             }
             _ => None,
         };
@@ -295,8 +296,9 @@ impl<T: Latent> Stepper<T> for ExponentialMultistepStepper<T> {
         let fresh = next * libm::sqrt(-libm::expm1(-2.0 * clock));
         let noise = if clock > 0.0 { Some(env.increment(x, sigma, next)?) } else { None };
         let terms: Vec<_> = [(kept, x)].into_iter().chain(noise.as_ref().map(|z| (fresh, z))).collect();
-        let stepped = combine(&rule, &terms, &values, next, method.capped)?;
-        let error = if method.corrector { None } else { last_term(&rule, &values, next, method.capped)? };
+        let weighed = Weighed::new(rule, &values, next, method.capped);
+        let stepped = weighed.combine(&terms)?;
+        let error = if method.corrector { None } else { weighed.last_term()? };
         if let Some(error) = error {
             env.tell_error(error);
         }
@@ -325,30 +327,39 @@ impl<T: Latent> Stepper<T> for ExponentialMultistepStepper<T> {
     }
 }
 
-/// `sum of terms + sum_j w_j D_j`, for a step from the first of the values' sigmas to `next`.
-pub(crate) fn combine<T: Latent>(
-    rule: &Rule,
-    terms: &[(f64, &T)],
-    values: &[(f64, &T)],
+/// The last values of `D` with their weights on one step, which goes from the first of their sigmas.
+pub(crate) struct Weighed<'a, T> {
+    values: &'a [(f64, &'a T)],
+    weights: Vec<f64>,
+    rule: Rule,
     next: f64,
     capped: bool,
-) -> Result<T> {
-    let sigmas: Vec<f64> = values.iter().map(|(sigma, _)| *sigma).collect();
-    let weighed = rule.weights(&sigmas, next, capped).into_iter().zip(values).map(|(w, (_, data))| (w, *data));
-    let all: Vec<_> = terms.iter().copied().chain(weighed.filter(|(weight, _)| *weight != 0.0)).collect();
-    T::lincomb(&all)
 }
 
-/// What `D` at the last of the values changes: the step minus the same step without it. `None` where it counts for
-/// nothing.
-pub(crate) fn last_term<T: Latent>(rule: &Rule, values: &[(f64, &T)], next: f64, capped: bool) -> Result<Option<T>> {
-    let sigmas: Vec<f64> = values.iter().map(|(sigma, _)| *sigma).collect();
-    let Some((_, fewer)) = sigmas.split_last() else { return Ok(None) };
-    let without = rule.weights(fewer, next, capped).into_iter().chain([0.0]);
-    let changes = rule.weights(&sigmas, next, capped).into_iter().zip(without).map(|(with, without)| with - without);
-    let terms: Vec<_> = changes.zip(values).map(|(change, (_, data))| (change, *data)).collect();
-    match !fewer.is_empty() && terms.iter().any(|(change, _)| *change != 0.0) {
-        true => T::lincomb(&terms).map(Some),
-        false => Ok(None),
+impl<'a, T: Latent> Weighed<'a, T> {
+    /// For a step to `next` by `rule`.
+    pub(crate) fn new(rule: Rule, values: &'a [(f64, &'a T)], next: f64, capped: bool) -> Self {
+        let sigmas: Vec<f64> = values.iter().map(|(sigma, _)| *sigma).collect();
+        Self { values, weights: rule.weights(&sigmas, next, capped), rule, next, capped }
+    }
+
+    /// `sum of terms + sum_j w_j D_j`.
+    pub(crate) fn combine(&self, terms: &[(f64, &T)]) -> Result<T> {
+        let weighed = self.weights.iter().zip(self.values).map(|(weight, (_, data))| (*weight, *data));
+        let all: Vec<_> = terms.iter().copied().chain(weighed.filter(|(weight, _)| *weight != 0.0)).collect();
+        T::lincomb(&all)
+    }
+
+    /// What `D` at the last of the values changes: the step minus the same step without it. `None` where it is the only
+    /// one or counts for nothing.
+    pub(crate) fn last_term(&self) -> Result<Option<T>> {
+        let Some((_, fewer @ [_, ..])) = self.values.split_last() else { return Ok(None) };
+        let without = Self::new(self.rule, fewer, self.next, self.capped).weights.into_iter().chain([0.0]);
+        let changes = self.weights.iter().zip(without).map(|(with, without)| with - without);
+        let terms: Vec<_> = changes.zip(self.values).map(|(change, (_, data))| (change, *data)).collect();
+        match terms.iter().any(|(change, _)| *change != 0.0) {
+            true => T::lincomb(&terms).map(Some),
+            false => Ok(None),
+        }
     }
 }

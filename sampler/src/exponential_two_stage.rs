@@ -3,7 +3,7 @@
 use crate::catalog::{About, BuildSampler, Entry, Kind, Parameter};
 use crate::diffusion::Diffusion;
 use crate::exponential::NoisyStep;
-use crate::exponential_multistep::{Rule, TwoValues, Variable, combine, last_term};
+use crate::exponential_multistep::{Rule, TwoValues, Variable, Weighed};
 use crate::facts::{Bias, Evaluations, Facts, Group, LastStep};
 use crate::newton::Quadratic;
 use crate::{Env, Latent, Result, Sampler, Schedule, Step, Stepped, Stepper};
@@ -33,7 +33,7 @@ pub enum Noises {
     /// One path: the whole step goes through the noise the trial saw.
     Path,
     /// Each stage has its own: that of the trial is forgotten and the whole step draws one. Along a Brownian path both
-    /// are its increments, as in crowsonkb/k-diffusion `sampling.py:543-582`, and then the first is a part of the other.
+    /// are its increments, as in crowsonkb/k-diffusion `sampling.py:543-582`; the first is a part of the other.
     Independent,
 }
 
@@ -88,9 +88,10 @@ impl<T: Latent> Stepper<T> for ExponentialTwoStage {
             quadratic: Quadratic::Interpolating,
         };
         let values = [(sigma, &denoised), (q, &at_middle)];
-        let x = combine(&rule, &terms, &values, next, false)?;
+        let weighed = Weighed::new(rule, &values, next, false);
+        let x = weighed.combine(&terms)?;
         // Two values of D that saw other noises differ by more than the error.
-        let error = if self.noises == Noises::Path { last_term(&rule, &values, next, false)? } else { None };
+        let error = if self.noises == Noises::Path { weighed.last_term()? } else { None };
         if let Some(error) = error {
             env.tell_error(error);
         }
@@ -109,6 +110,7 @@ pub fn res2s<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "res2s",
         aliases: &["dpmpp-2s"],
+        ve_names: &[],
         meaning: "look at the middle of each step in log sigma: two evaluations, robust on any schedule",
         formula: "x' = (sigma'/sigma) x + sigma' int (D-line) d(1/q), the line through D at sigma and at sqrt(sigma \
                   sigma'); x' = D at sigma' = 0",
@@ -130,6 +132,7 @@ pub fn seeds2<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "seeds2",
         aliases: &[],
+        ve_names: &[],
         meaning: "fresh noise with two evaluations a step: second order in the spread",
         formula: "y = kappa step to q (lambda-middle), x' = (sigma'/sigma) kappa x + c D(y, q) + sigma' sqrt(1 - \
                   kappa^2) z, z continuing y's noise; kappa = e^(-eta h); x' = D at sigma' = 0",
@@ -151,7 +154,8 @@ pub fn seeds2<T: Latent>() -> Entry<BuildSampler<T>> {
 pub fn dpmpp_sde<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "dpmpp-sde",
-        aliases: &["dpm-solver-sde"],
+        aliases: &[],
+        ve_names: &["DPM++ SDE", "dpmpp_sde_gpu", "DPMSolverSDE"],
         meaning: "two evaluations a step with a fresh noise each, in the form that is right for flow models",
         formula: "y = kappa step to q (lambda-middle), x' = (sigma'/sigma) kappa x + c D(y, q) + sigma' sqrt(1 - \
                   kappa^2) z; kappa^2 = 1 - eta^2 (1 - (l'/l)^2), l = sigma/(1 - sigma); x' = D at sigma' = 0",

@@ -128,35 +128,67 @@ impl Mixture {
         }
     }
 
-    /// `v` at one point: the components' velocities, weighted by how likely each is given `x` (log-sum-exp).
-    fn at(&self, x: &[f64], sigma: f64) -> Vec<f64> {
+    /// All that does not depend on the point.
+    fn at(&self, sigma: f64) -> Vec<Seen<'_>> {
         let alpha = 1.0 - sigma;
-        let log_likelihood = |c: &Component| {
-            let variance = alpha * alpha * c.std * c.std + sigma * sigma;
-            let squared: f64 = x.iter().zip(&c.mean).map(|(x, mean)| (x - alpha * mean) * (x - alpha * mean)).sum();
-            libm::log(c.weight) - 0.5 * (squared / variance + x.len() as f64 * libm::log(variance))
-        };
-        let logs: Vec<f64> = self.components.iter().map(log_likelihood).collect();
-        let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let shares: Vec<f64> = logs.iter().map(|log| libm::exp(log - largest)).collect();
-        let total: f64 = shares.iter().sum();
-        let mut v = vec![0.0; x.len()];
-        for (component, share) in self.components.iter().zip(shares) {
-            for ((v, x), mean) in v.iter_mut().zip(x).zip(&component.mean) {
-                *v += share / total * affine(sigma, *mean, component.std * component.std).at(*x);
-            }
+        let seen = self.components.iter().map(|component| {
+            let Component { weight, mean, std } = component;
+            let variance = alpha * alpha * std * std + sigma * sigma;
+            let log_volume = self.dimension as f64 * libm::log(variance);
+            let affine = mean.iter().map(|mean| affine(sigma, *mean, std * std)).collect();
+            Seen { component, variance, log_weight: libm::log(*weight), log_volume, affine }
+        });
+        seen.collect()
+    }
+}
+
+/// A component of a mixture as it is seen at some sigma.
+struct Seen<'a> {
+    component: &'a Component,
+    variance: f64,
+    log_weight: f64,
+    /// The logarithm of the variance in all dimensions.
+    log_volume: f64,
+    /// Its velocity, one dimension after the other.
+    affine: Vec<Affine>,
+}
+
+impl Seen<'_> {
+    fn log_likelihood(&self, x: &[f64], alpha: f64) -> f64 {
+        let apart = x.iter().zip(&self.component.mean).map(|(x, mean)| (x - alpha * mean) * (x - alpha * mean));
+        self.log_weight - 0.5 * (apart.sum::<f64>() / self.variance + self.log_volume)
+    }
+}
+
+/// Adds `v` at the point `x`: the components' velocities, weighted by how likely each is given `x` (log-sum-exp).
+/// `shares` is room for a number per component.
+fn mixed(x: &[f64], alpha: f64, components: &[Seen<'_>], shares: &mut [f64], v: &mut [f64]) {
+    let mut largest = f64::NEG_INFINITY;
+    for (share, component) in shares.iter_mut().zip(components) {
+        *share = component.log_likelihood(x, alpha);
+        largest = largest.max(*share);
+    }
+    shares.iter_mut().for_each(|share| *share = libm::exp(*share - largest));
+    let total: f64 = shares.iter().sum();
+    for (share, component) in shares.iter().zip(components) {
+        for ((v, x), affine) in v.iter_mut().zip(x).zip(&component.affine) {
+            *v += share / total * affine.at(*x);
         }
-        v
     }
 }
 
 impl Velocity<Vec<f64>> for Mixture {
     fn velocity(&mut self, x: &Vec<f64>, sigma: f64, meter: &mut Meter<'_>) -> Result<Vec<f64>> {
         meter.evaluation()?;
-        match x.len() % self.dimension {
-            0 => Ok(x.chunks(self.dimension).flat_map(|point| self.at(point, sigma)).collect()),
-            _ => Err(refuse("the state is not made of points of the mixture's dimension")),
+        if !x.len().is_multiple_of(self.dimension) {
+            return Err(refuse("the state is not made of points of the mixture's dimension"));
         }
+        let components = self.at(sigma);
+        let (mut v, mut shares) = (vec![0.0; x.len()], vec![0.0; components.len()]);
+        for (x, v) in x.chunks(self.dimension).zip(v.chunks_mut(self.dimension)) {
+            mixed(x, 1.0 - sigma, &components, &mut shares, v);
+        }
+        Ok(v)
     }
 }
 
@@ -190,7 +222,7 @@ fn affine(sigma: f64, mean: f64, variance: f64) -> Affine {
 pub struct AffineGaussian {
     /// The data's mean.
     pub mean: f64,
-    /// The data's variance, positive.
+    /// The data's variance; positive, or 0 for a single point, whose field has no value at `sigma = 0`.
     pub variance: f64,
 }
 

@@ -15,8 +15,9 @@ use crate::{Env, Latent, Result, Sampler, Schedule, State, Step, Stepped, Steppe
 /// ```
 ///
 /// With three values and more, the steps before count as at least as long as the one to come, which bounds the weight
-/// of old values where the steps grow. A step to `s' = 0` goes to `E[data | x]`, which leaves the whole at order two. Hairer, Norsett, Wanner: *Solving
-/// Ordinary Differential Equations I*, section III.5; crowsonkb/k-diffusion `sampling.py:247-277`.
+/// of old values where the steps grow. A step to `s' = 0` goes to `E[data | x]`, which leaves the whole at order two. The
+/// error that is told is the difference to the method of one value fewer. Hairer, Norsett, Wanner: *Solving Ordinary
+/// Differential Equations I*, section III.5; crowsonkb/k-diffusion `sampling.py:247-277`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdamsBashforth {
     /// Its name in messages.
@@ -93,7 +94,7 @@ impl<T: Latent> Stepper<T> for AdamsBashforthStepper<T> {
                 let nodes = if nodes.len() > 2 { newton::stretched(&nodes, next - sigma) } else { nodes };
                 let integrals = newton::integrate(0.0, next - sigma, nodes.len(), |tau, add| {
                     let basis = newton::basis(&nodes, tau, Quadratic::Interpolating);
-                    basis.iter().enumerate().for_each(|(k, [n, _])| add(k, *n));
+                    basis.enumerate().for_each(|(k, [n, _])| add(k, n));
                 });
                 let velocities: Vec<_> = [&v].into_iter().chain(before.iter().map(|(_, v)| v)).collect();
                 let weighed =
@@ -139,6 +140,7 @@ pub fn ab2<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "ab2",
         aliases: &["adams-bashforth", "lms2"],
+        ve_names: &[],
         meaning: "extrapolate from the step before: second order at Euler's price, the better default",
         formula: "x' = x + h ((1 + r) v - r v_before), h = sigma' - sigma, r = h/(2 h_before); x' = D at sigma' = 0",
         citation: "Adams, Bashforth 1883; Hairer, Norsett, Wanner, Solving ODEs I, III.5",
@@ -152,6 +154,7 @@ pub fn ab3<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "ab3",
         aliases: &["lms3"],
+        ve_names: &[],
         meaning: "extrapolate from the two steps before; for 12 steps and more",
         formula: "x' = x + int p dsigma, p the parabola through the last three v; x' = D at sigma' = 0",
         citation: "Adams, Bashforth 1883; Hairer, Norsett, Wanner, Solving ODEs I, III.5",
@@ -165,6 +168,7 @@ pub fn ab4<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "ab4",
         aliases: &["lms", "lms4"],
+        ve_names: &[],
         meaning: "extrapolate from the three steps before; for 16 steps and more",
         formula: "x' = x + int p dsigma, p the cubic through the last four v; x' = D at sigma' = 0",
         citation: "Adams, Bashforth 1883; crowsonkb/k-diffusion sampling.py:247-277",

@@ -58,6 +58,7 @@ pub fn ddim<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "ddim",
         aliases: &["natural-euler", "curved-euler"],
+        ve_names: &[],
         meaning: "move along another diffusion's curve instead of the straight line, on that curve's grid",
         formula: "y' = alpha' D + beta' N, x' = y'/(alpha' + beta')",
         citation: "Song, Meng, Ermon 2020, arXiv 2010.02502; lqiang67/rectified-flow curved_euler_sampler.py:39-52",

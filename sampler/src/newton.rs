@@ -57,18 +57,17 @@ impl Quadratic {
     }
 }
 
-/// Newton's basis `n_0 = 1, n_1 = tau, n_2 = tau (tau + u_0 - u_1), ..` and its derivatives at `u = u_0 + tau`.
-pub(crate) fn basis(nodes: &[f64], tau: f64, quadratic: Quadratic) -> Vec<[f64; 2]> {
-    let mut values = vec![[1.0, 0.0]];
-    let Some(first) = nodes.first() else { return values };
-    let [mut n, mut slope] = [1.0, 0.0];
-    for (k, node) in nodes.iter().enumerate().take(nodes.len() - 1) {
+/// Newton's basis `n_0 = 1, n_1 = tau, n_2 = tau (tau + u_0 - u_1), ..` and its derivatives at `u = u_0 + tau`, as many
+/// as there are nodes.
+pub(crate) fn basis(nodes: &[f64], tau: f64, quadratic: Quadratic) -> impl Iterator<Item = [f64; 2]> {
+    let first = nodes.first().copied().unwrap_or_default();
+    nodes.iter().enumerate().scan([1.0, 0.0], move |next, (k, node)| {
+        let [n, slope] = *next;
         let [a, b] = if k == 1 { quadratic.factors() } else { [1.0, 1.0] };
         let factor = a * tau + b * (first - node);
-        [n, slope] = [n * factor, slope * factor + n * a];
-        values.push([n, slope]);
-    }
-    values
+        *next = [n * factor, slope * factor + n * a];
+        Some([n, slope])
+    })
 }
 
 /// From the integrals of Newton's basis to the weights of the values at the nodes:

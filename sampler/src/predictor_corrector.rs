@@ -12,6 +12,7 @@ pub fn unipc<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "unipc",
         aliases: &["uni-pc-bh2", "unipc-multistep"],
+        ve_names: &[],
         meaning: "extrapolate as dpmpp2m, then mend the step with what was found at its end, for free",
         formula: "predict with p values of D, evaluate, take the step again with p + 1; polynomials in lambda = ln((1 \
                   - sigma)/sigma); x' = D at sigma' = 0",
@@ -57,6 +58,7 @@ pub fn sa<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "sa",
         aliases: &["sa-solver"],
+        ve_names: &[],
         meaning: "fresh noise in the middle of the way, with a correction that keeps the picture sharp",
         formula: "predict with 3 values of D, evaluate, take the step again with 4 and the same noise; kappa = \
                   e^(-tau^2 h), polynomials in lambda = ln((1 - sigma)/sigma); x' = D at sigma' = 0",

@@ -8,9 +8,9 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, basis};
 use crate::facts::{Bias, Facts};
-use crate::fields::{AffineGaussian, Basis};
+use crate::fields::AffineGaussian;
 use crate::{Env, Result, Sampler, Schedule, Trajectory};
 
 /// The data of the proof: mean 1.5, standard deviation 0.5.
@@ -27,9 +27,6 @@ const FALL: f64 = 1.0 / 8.0;
 
 /// How far below the declared order the measured one may lie.
 const SLACK: f64 = 0.25;
-
-/// The most draws per step there is room for.
-const DRAWS: u32 = 8;
 
 /// What was measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,12 +81,12 @@ impl fmt::Display for Verdict {
 /// Walks the uniform schedule with `steps` steps.
 ///
 /// # Errors
-/// Those of the sampler, and if it draws more than 8 noises a step.
+/// Those of the sampler, and if it draws more than 64 noises a step.
 pub fn walk(sampler: &dyn Sampler<Vec<f64>>, steps: usize) -> Result<Walk> {
-    let (mut field, mut noise, mut on) = (DATA, Basis { draws: DRAWS }, || ControlFlow::Continue(()));
-    let start = noise.start(steps);
+    let schedule = Schedule::uniform(steps)?;
+    let (mut field, mut noise, mut on) = (DATA, basis(sampler, &schedule, DATA)?, || ControlFlow::Continue(()));
+    let mut trajectory = Trajectory::start(sampler, schedule, noise.start(steps))?;
     let mut env = Env::new(&mut field, &mut noise, &mut on);
-    let mut trajectory = Trajectory::start(sampler, Schedule::uniform(steps)?, start)?;
     let mut walk = Walk { mean: 0.0, marginal: 0.0, spread: 0.0, noisy: false };
     while let Some(report) = trajectory.step(&mut env)? {
         let [mean, variance] = AffineGaussian::moments(trajectory.x());
@@ -101,6 +98,29 @@ pub fn walk(sampler: &dyn Sampler<Vec<f64>>, steps: usize) -> Result<Walk> {
         walk.noisy |= trajectory.x().iter().skip(2).any(|coefficient| *coefficient != 0.0);
     }
     Ok(walk)
+}
+
+/// How much of the noise in the state is fresh after each step along the uniform schedule with `steps` steps, from 0 to
+/// 1: the variance that the step's own draws have in it, divided by that of all noise. The data are a single point, so
+/// that whatever varies is noise; a kappa step then has `1 - kappa^2` to rounding, and a step to `sigma = 0`, where no
+/// noise is left, has 0.
+///
+/// # Errors
+/// As [`walk`].
+pub fn fresh_noise(sampler: &dyn Sampler<Vec<f64>>, steps: usize) -> Result<Vec<f64>> {
+    let (mut field, schedule) = (AffineGaussian { variance: 0.0, ..DATA }, Schedule::uniform(steps)?);
+    let (mut noise, mut on) = (basis(sampler, &schedule, field)?, || ControlFlow::Continue(()));
+    let draws = noise.draws as usize;
+    let mut trajectory = Trajectory::start(sampler, schedule, noise.start(steps))?;
+    let mut env = Env::new(&mut field, &mut noise, &mut on);
+    let mut shares = Vec::new();
+    while let Some(report) = trajectory.step(&mut env)? {
+        let squares = || trajectory.x().iter().map(|coefficient| coefficient * coefficient);
+        let own: f64 = squares().skip(2 + (report.taken - 1) * draws).take(draws).sum();
+        let all: f64 = squares().skip(1).sum();
+        shares.push(if report.next > 0.0 { own / all } else { 0.0 });
+    }
+    Ok(shares)
 }
 
 /// Judges a sampler.

@@ -128,6 +128,7 @@ pub fn heun<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "heun",
         aliases: &["flow-match-heun"],
+        ve_names: &[],
         meaning: "look ahead and average: two evaluations a step, second order",
         formula: "y = x + (sigma' - sigma) v, x' = x + (sigma' - sigma) (v + v(y, sigma'))/2; x' = D at sigma' = 0",
         citation: "Karras et al. 2022, arXiv 2206.00364, algorithm 1",
@@ -141,6 +142,7 @@ pub fn midpoint<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "midpoint",
         aliases: &["rk2"],
+        ve_names: &[],
         meaning: "take each step with the velocity found at its middle: two evaluations, second order",
         formula: "x' = x + h v(x + (h/2) v, sigma + h/2), h = sigma' - sigma",
         citation: "Runge 1895; Hairer, Norsett, Wanner, Solving ODEs I, II.1",
@@ -154,6 +156,7 @@ pub fn dpm2<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "dpm2",
         aliases: &["k-dpm-2"],
+        ve_names: &[],
         meaning: "the midpoint rule with the middle taken in log sigma",
         formula: "q = sqrt(sigma sigma'), x' = x + h v(x + (q - sigma) v, q); x' = D at sigma' = 0",
         citation: "Karras et al. 2022, arXiv 2206.00364; crowsonkb/k-diffusion sampling.py:188-216",
@@ -167,6 +170,7 @@ pub fn rk4<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "rk4",
         aliases: &["runge-kutta"],
+        ve_names: &[],
         meaning: "four evaluations a step, fourth order: the reference others are measured against",
         formula: "x' = x + (h/6)(k1 + 2 k2 + 2 k3 + k4); to sigma' = 0 with three stages at sigma, sigma/2, sigma/4",
         citation: "Kutta 1901; Ralston 1962; Hairer, Norsett, Wanner, Solving ODEs I, II.1",

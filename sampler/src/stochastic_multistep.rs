@@ -13,6 +13,7 @@ pub fn langevin2<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "langevin2",
         aliases: &["sde2"],
+        ve_names: &[],
         meaning: "langevin with the picture extrapolated from the step before: less contrast is lost",
         formula: "x' = (sigma'/sigma) kappa x + int p dF + sigma' sqrt(1 - kappa^2) z, F(q) = sigma' kappa(q -> \
                   sigma') (1 - q)/q, p the line in sigma through the last two D; x' = D at sigma' = 0",
@@ -31,6 +32,7 @@ pub fn er_sde<T: Latent>() -> Entry<BuildSampler<T>> {
     let about = About {
         name: "er-sde",
         aliases: &["er-sde-solver"],
+        ve_names: &[],
         meaning: "fresh noise, strongest at first, with little loss of contrast",
         formula: "x' = (sigma'/sigma) kappa x + int p dF + sigma' sqrt(1 - kappa^2) z, kappa = psi(l')/psi(l), psi(l) \
                   = e^(l^0.3) + 10, p a polynomial in l = sigma/(1 - sigma); x' = D at sigma' = 0",

@@ -56,7 +56,7 @@ fn every_default_is_inside_its_range_and_every_key_is_told_apart() {
 #[test]
 fn every_entry_builds_with_its_defaults_under_each_of_its_names() {
     for about in samplers().iter() {
-        for name in [about.name].iter().chain(about.aliases) {
+        for name in [about.name].iter().chain(about.aliases).chain(about.ve_names) {
             samplers().build(&Choice::new(*name)).unwrap();
         }
     }
@@ -90,7 +90,10 @@ fn an_unknown_name_suggests_the_nearest() {
         ("huen", "heun"),
         ("langvin", "langevin"),
         ("dim", "ddim"),
-        ("dpmpp_2m_sde_gpu", "dpmpp2m-sde"),
+        // Their other rule for two values, a schedule in the name, a third value: not the same thing in another form.
+        ("dpmpp_2m_sde_heun", "dpmpp2m-sde"),
+        ("DPM++ 2M SDE Karras", "dpmpp2m-sde"),
+        ("dpmpp_3m_sde", "dpmpp2m-sde"),
     ] {
         let error = samplers().build(&Choice::new(typed)).err().unwrap();
         assert_eq!(error.to_string(), format!("there is no sampler named '{typed}'"));
@@ -162,6 +165,7 @@ fn a_completed_choice_spells_everything_out_and_reads_back_as_itself() {
 fn the_names_of_other_programs_resolve_to_the_form_that_is_right_for_flow_models() {
     for (theirs, ours) in [
         ("Euler a", "ancestral"),
+        ("euler_a", "ancestral"),
         ("euler_ancestral", "ancestral"),
         ("DPM++ 2M", "dpmpp2m"),
         ("dpmpp_2m", "dpmpp2m"),
@@ -187,6 +191,46 @@ fn the_names_of_other_programs_resolve_to_the_form_that_is_right_for_flow_models
     ] {
         let choice: Choice = theirs.parse().unwrap();
         assert_eq!(samplers().complete(&choice).unwrap().name, ours, "{theirs}");
+    }
+}
+
+#[test]
+fn names_that_mean_another_form_elsewhere_are_translated_and_our_own_are_not() {
+    let translated = |written: &str| samplers().translated(&written.parse().unwrap()).map(|about| about.name);
+    for (theirs, ours) in [
+        ("DPM++ 2M SDE", "dpmpp2m-sde"),
+        ("dpmpp_2m_sde", "dpmpp2m-sde"),
+        ("dpmpp_2m_sde_gpu", "dpmpp2m-sde"),
+        ("dpm++2m_sde", "dpmpp2m-sde"),
+        ("dpm++2m_sde_bt", "dpmpp2m-sde"),
+        ("dpmpp_2m_sde:eta=0.5+corrector:k=2", "dpmpp2m-sde"),
+        ("DPM++ SDE", "dpmpp-sde"),
+        ("dpmpp_sde", "dpmpp-sde"),
+        ("dpmpp_sde_gpu", "dpmpp-sde"),
+        ("DPMSolverSDE", "dpmpp-sde"),
+    ] {
+        assert_eq!(translated(theirs), Some(ours), "{theirs}");
+        assert_eq!(samplers().complete(&theirs.parse().unwrap()).unwrap().name, ours, "{theirs}");
+    }
+    // What a record keeps is never translated again.
+    for about in samplers().iter() {
+        for name in [about.name].iter().chain(about.aliases) {
+            assert_eq!(translated(name), None, "{name}");
+            assert_eq!(translated(&name.to_uppercase()), None, "{name}");
+        }
+    }
+    // Programs that run flow models have the right form behind these.
+    for same in ["Euler a", "euler_ancestral", "euler_a", "er_sde", "seeds_2", "sa_solver", "DPM++ 2M", "unheard of"] {
+        assert_eq!(translated(same), None, "{same}");
+    }
+}
+
+#[test]
+fn a_name_for_another_form_finds_the_sampler_that_states_it() {
+    let list = samplers();
+    assert!(list.iter().any(|about| !about.ve_names.is_empty()));
+    for about in list.iter() {
+        assert!(about.ve_names.iter().all(|name| list.about(name).unwrap().name == about.name), "{}", about.name);
     }
 }
 
@@ -233,6 +277,7 @@ fn added_entries_are_found_and_replace_their_namesakes() {
     let about = |name: &'static str, meaning: &'static str| About {
         name,
         aliases: &[],
+        ve_names: &[],
         meaning,
         formula: "x' = x + h v",
         citation: "this test",

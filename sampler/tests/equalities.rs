@@ -136,11 +136,13 @@ fn ancestral_and_overshoot_go_down_by_the_flow_and_up_again() {
 }
 
 /// The published closed forms, with phi functions: k-diffusion `sample_dpmpp_2m`, `sample_dpmpp_3m_sde` at eta 0, and
-/// RES multistep as in stable-diffusion.cpp.
+/// RES multistep as in stable-diffusion.cpp. With the cap a step before counts as at least as long as this one.
 #[test]
 fn multistep_weights_are_the_closed_forms() {
     for schedule in schedules() {
-        for name in ["dpmpp2m", "res", "dpmpp3m"] {
+        for (name, reference) in
+            ["dpmpp2m", "res", "dpmpp3m"].into_iter().flat_map(|name| [(name, true), (name, false)])
+        {
             let mut x = points();
             let mut history: Vec<(f64, Vec<f64>)> = Vec::new(); // h and D, newest first
             for pair in schedule.sigmas().windows(2) {
@@ -153,12 +155,14 @@ fn multistep_weights_are_the_closed_forms() {
                 let h = (s / t).ln();
                 let phi2 = (-h).exp_m1() / h + 1.0;
                 let mut y = sum(&[(t / s, &x), (-(-h).exp_m1(), &d)]);
+                let length = |before: &f64| if reference { *before } else { before.max(h) };
                 if let [(h1, d1), older @ ..] = &history[..] {
+                    let h1 = length(h1);
                     let first = sum(&[(h / h1, &d), (-h / h1, d1)]);
                     y = match (name, older) {
                         ("dpmpp2m", _) => sum(&[(1.0, &y), (-(-h).exp_m1() / 2.0, &first)]),
                         ("dpmpp3m", [(h2, d2), ..]) => {
-                            let (r0, r1) = (h1 / h, h2 / h);
+                            let (r0, r1) = (h1 / h, length(h2) / h);
                             let second = sum(&[(1.0 / r1, d1), (-1.0 / r1, d2)]);
                             let c = r0 / (r0 + r1);
                             let slope = sum(&[(1.0 + c, &first), (-c, &second)]);
@@ -171,8 +175,65 @@ fn multistep_weights_are_the_closed_forms() {
                 history.insert(0, (h, d));
                 x = y;
             }
-            assert_close(&run(&*build(&format!("{name}:reference=true")), &schedule), &x, 1e-11);
+            assert_close(&run(&*build(&format!("{name}:reference={reference}")), &schedule), &x, 1e-11);
         }
+    }
+}
+
+/// Lu et al. 2022 (SDE-DPM-Solver++ 2M) in ComfyUI's form for flow models, with the weight of the step before held to one
+/// half; all sigmas lie below 1, where lambda is finite.
+#[test]
+fn dpmpp2m_sde_is_its_closed_form() {
+    let growing = Schedule::new(vec![0.9, 0.85, 0.7, 0.5, 0.2, 0.02, 0.0]).unwrap();
+    for (schedule, eta) in [(growing, 1.0), (Schedule::new(vec![0.8, 0.5, 0.3, 0.1]).unwrap(), 0.6)] {
+        for reference in [true, false] {
+            let mut x = points();
+            let mut before: Option<(f64, Vec<f64>)> = None;
+            for (index, pair) in schedule.sigmas().windows(2).enumerate() {
+                let [s, t] = [pair[0], pair[1]];
+                let d = denoised(&x, s);
+                if t == 0.0 {
+                    x = d;
+                    continue;
+                }
+                let lambda = |sigma: f64| ((1.0 - sigma) / sigma).ln();
+                let h = lambda(t) - lambda(s);
+                let gain = -(1.0 - t) * (-(1.0 + eta) * h).exp_m1();
+                let fresh = t * (-(-2.0 * eta * h).exp_m1()).sqrt();
+                let mut y = sum(&[(t / s * (-eta * h).exp(), &x), (gain, &d), (fresh, &noise(index, 0))]);
+                if let Some((h_before, d_before)) = &before {
+                    let w = if reference { h / (2.0 * h_before) } else { f64::min(h / (2.0 * h_before), 0.5) };
+                    y = sum(&[(1.0, &y), (gain * w, &d), (-gain * w, d_before)]);
+                }
+                (x, before) = (y, Some((h, d)));
+            }
+            let sampler = build(&format!("dpmpp2m-sde:eta={eta},reference={reference}"));
+            assert_close(&run(&*sampler, &schedule), &x, 1e-12);
+        }
+    }
+}
+
+/// Where the steps do not grow in the variable of the polynomial, there is nothing to hold back.
+#[test]
+fn the_cap_changes_nothing_where_steps_shrink_and_something_where_they_grow() {
+    let ratios = |first: f64, growth: f64| {
+        let steps = (0..8).scan((-1.5, first), |(lambda, h), _| {
+            *lambda += *h;
+            *h *= growth;
+            Some(1.0 / (1.0 + lambda.exp()))
+        });
+        Schedule::new(steps.collect()).unwrap()
+    };
+    // Steps in lambda and, as long as sigma stays small, in ln sigma.
+    let (shrinking, growing) = (ratios(3.5, 0.6), ratios(0.4, 1.3));
+    for name in ["dpmpp2m", "dpmpp3m", "res", "unipc", "unipc:order=3", "dpmpp2m-sde"] {
+        let with = |reference: bool| {
+            let separator = if name.contains(':') { ',' } else { ':' };
+            build(&format!("{name}{separator}reference={reference}"))
+        };
+        assert_close(&run(&*with(false), &shrinking), &run(&*with(true), &shrinking), 1e-13);
+        let apart = run(&*with(false), &growing).into_iter().zip(run(&*with(true), &growing));
+        assert!(apart.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) > 1e-3, "{name}");
     }
 }
 

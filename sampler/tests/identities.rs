@@ -329,9 +329,27 @@ fn combinations_and_measures_of_vectors_are_what_they_say() {
     let (a, b) = (vec![1.0, 2.0], vec![-3.0, 0.5]);
     assert_eq!(Vec::lincomb(&[(2.0, &a), (-1.0, &b)]).unwrap(), [5.0, 3.5]);
     assert_eq!((a.dot(&b).unwrap(), b.mean().unwrap()), (vec![-2.0], vec![-1.25]));
+    assert_eq!((a.elements(), Vec::<f64>::new().elements()), (2, 0));
     assert!(Vec::lincomb(&[]).is_err());
     assert!(Vec::lincomb(&[(1.0, &a), (1.0, &vec![0.0])]).is_err());
     assert!(a.dot(&vec![0.0; 3]).is_err());
+}
+
+/// A vector is one item: it takes one factor, and the measures follow it.
+#[test]
+fn a_scaled_vector_is_the_combination_of_itself_alone() {
+    let (a, b) = (points(8), points(8));
+    for factor in [-2.5, -1.0, 0.0, 1e-300, 1.0, 3.0] {
+        let scaled = a.scaled(&[factor]).unwrap();
+        assert_eq!(scaled, Vec::lincomb(&[(factor, &a)]).unwrap());
+        assert_eq!(scaled.elements(), a.elements());
+        assert_close(&scaled.dot(&b).unwrap(), &[factor * a.dot(&b).unwrap()[0]], 1e-14);
+        assert_close(&scaled.mean().unwrap(), &[factor * a.mean().unwrap()[0]], 1e-14);
+    }
+    for wrong in [&[][..], &[1.0, 1.0], &[1.0; 16]] {
+        let error = a.scaled(wrong).unwrap_err().to_string();
+        assert_eq!(error, "a vector is one item and takes one factor");
+    }
 }
 
 #[test]

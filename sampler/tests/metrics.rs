@@ -6,7 +6,7 @@ use flowline_sampler::bench::Bench;
 use flowline_sampler::catalog::{Choice, Samplers};
 use flowline_sampler::metrics::{Metrics, StepMetrics};
 use flowline_sampler::{
-    Env, Error, Keyed, Latent, Meter, Report, Result, Sampler, Schedule, State, Trajectory, Velocity,
+    Env, Error, Keyed, Latent, Measure, Meter, Report, Result, Sampler, Schedule, State, Trajectory, Velocity,
 };
 
 const STEPS: usize = 8;
@@ -306,4 +306,52 @@ fn figures_are_per_element() {
         assert_close(one.drift.unwrap_or_default(), two.drift.unwrap_or_default());
         assert_close(one.local_error.unwrap_or_default(), two.local_error.unwrap_or_default());
     }
+}
+
+/// Two items of one number each.
+#[derive(Clone)]
+struct Two([f64; 2]);
+
+impl Latent for Two {
+    fn lincomb(terms: &[(f64, &Self)]) -> Result<Self> {
+        Ok(Self([0, 1].map(|i| terms.iter().map(|(c, x)| c * x.0[i]).sum())))
+    }
+}
+
+impl Measure for Two {
+    fn dot(&self, other: &Self) -> Result<Vec<f64>> {
+        Ok(vec![self.0[0] * other.0[0], self.0[1] * other.0[1]])
+    }
+
+    fn mean(&self) -> Result<Vec<f64>> {
+        Ok(self.0.to_vec())
+    }
+
+    fn elements(&self) -> usize {
+        1
+    }
+
+    fn scaled(&self, factors: &[f64]) -> Result<Self> {
+        Ok(Self([self.0[0] * factors[0], self.0[1] * factors[1]]))
+    }
+}
+
+#[test]
+fn figures_are_those_of_the_first_item() {
+    let figures = |second: f64| {
+        let two = |first: f64| Two([first, first * second]);
+        let mut metrics = Metrics::new(&two(1.0));
+        [(1.0, 1.0, 0.3, 0.4), (0.5, 0.4, -0.2, 0.7)].map(|(sigma, before, denoised, after)| {
+            let (denoised, local_error) = (two(denoised), Some(two(0.01)));
+            let report = Report { taken: 1, steps: 2, sigma, next: 0.0, evaluations: 1, denoised, local_error };
+            metrics.step(&two(before), &report, &two(after)).unwrap()
+        })
+    };
+    let all = figures(7.0);
+    assert_eq!(all, figures(-1e6));
+    assert_close(all[1].v, 1.2);
+    assert_close(all[1].x, 0.4);
+    assert_close(all[1].drift.unwrap(), 0.5);
+    assert_close(all[1].straightness, 0.3 / 0.9);
+    assert_close(all[1].local_error.unwrap(), 0.01);
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
-use flowline_model::{Rng, catalog};
+use flowline_model::{Latents, Rng, catalog};
 use flowline_sampler::catalog::{About, Choice};
+use flowline_sampler::guidance::Rules;
 use flowline_sampler::schedule::STEPS;
 
 use crate::{Failure, Registry, Result};
@@ -80,7 +81,8 @@ pub fn threads(text: &str) -> Result<usize> {
     whole(text, THREADS)
 }
 
-fn whole(text: &str, range: RangeInclusive<usize>) -> Result<usize> {
+/// A whole number in a range, in digits.
+pub fn whole(text: &str, range: RangeInclusive<usize>) -> Result<usize> {
     let number = text.trim().parse().ok().filter(|number| range.contains(number));
     number.ok_or_else(|| {
         let what = format!("'{text}' is not a whole number from {} to {}", range.start(), range.end());
@@ -255,8 +257,14 @@ fn catalogue_help(registry: &Registry) -> String {
             }
         }
     };
+    let rules = Rules::<Latents>::builtin();
     list("Samplers", &mut registry.samplers().iter());
+    list("Put around a sampler with +", &mut registry.samplers().decorators());
     list("Schedules", &mut registry.schedules().iter());
-    help.push_str("`flowline samplers` has their formulas and sources.");
+    list("Guidance rules", &mut rules.iter());
+    list("Put around a guidance rule with +", &mut rules.decorators());
+    help.push_str(
+        "`flowline samplers` has their formulas and sources, `flowline samplers NAME` what is known about one.",
+    );
     help
 }

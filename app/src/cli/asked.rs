@@ -202,6 +202,25 @@ pub fn counted_on(first: u64, count: usize) -> Result<Vec<u64>> {
     }
 }
 
+/// The prompt that `args` names, in words or by its place; `None` if there is none.
+///
+/// # Errors
+/// A place that cannot be read, a prompt that is no text.
+pub fn named_prompt(args: &Generate) -> Result<Option<String>> {
+    match source(args) {
+        Source::Piped => Ok(None),
+        source => read_prompt(source).map(Some),
+    }
+}
+
+/// The prompt that is piped in.
+///
+/// # Errors
+/// As [`named_prompt`]; also if nothing is piped in.
+pub fn piped_prompt() -> Result<String> {
+    read_prompt(Source::Piped)
+}
+
 fn source(args: &Generate) -> Source<'_> {
     match (args.prompt.as_deref(), &args.prompt_option, &args.prompt_file) {
         (Some("-"), ..) => Source::Stdin,

@@ -17,6 +17,19 @@ pub enum Line<'a> {
         /// Whether the seed was chosen by the program.
         random_seed: bool,
     },
+    /// A cell of a grid begins, or the run that it is compared with.
+    Cell {
+        /// Its key.
+        cell: &'a str,
+        /// Its place among the cells of this run, from 1.
+        number: usize,
+        /// How many those are.
+        cells: usize,
+        /// Its value on every axis.
+        at: serde_json::Map<String, serde_json::Value>,
+        /// The reference run, if it is one.
+        reference: Option<String>,
+    },
     /// Something the user should know.
     Warning {
         /// A stable name.

@@ -74,14 +74,7 @@ fn make(args: &Generate, registry: &Registry, reporter: &mut Reporter) -> Result
         return Err(failure);
     }
     if args.verbose {
-        let share = |name, time: std::time::Duration| format!("{name} {:.2} s", time.as_secs_f64());
-        let times = [
-            share("reading weights", outcome.loading),
-            share("text", outcome.encoding),
-            share("steps", outcome.sampling),
-            share("decoding", outcome.decoding),
-        ];
-        work.reporter.talk(&times.join(", "));
+        work.reporter.times(&outcome);
     }
     // A key pressed when everything is done has stopped nothing.
     if work.whole == request.seeds.len() {

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use flowline_model::{Event, Request, StepDone, Warning};
+use flowline_model::{Event, Outcome, Request, StepDone, Warning};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::dry_run::describe;
@@ -20,6 +20,8 @@ pub struct Reporter {
     told: Vec<Warning>,
     /// Plain lines: whether reading was announced, and the tenth of the run that was told last.
     announced: bool,
+    /// Whether cells are told, and steps are not.
+    by_cells: bool,
     tenth: Option<(usize, usize)>,
     /// NDJSON: when the last event was told, and which part of the weights was being read.
     last: Option<Instant>,
@@ -53,6 +55,7 @@ impl Reporter {
             style,
             told: Vec::new(),
             announced: false,
+            by_cells: false,
             tenth: None,
             last: None,
             part: "",
@@ -88,6 +91,17 @@ impl Reporter {
         self.told.push(warning.clone());
     }
 
+    /// A cell of a grid begins: `text` for people, `line` for programs. Plain lines tell of cells from now on, and no
+    /// longer of steps.
+    pub fn cell(&mut self, text: &str, line: &Line<'_>) {
+        (self.by_cells, self.last_step) = (true, None);
+        match &self.style {
+            Style::Json => json(line),
+            Style::Quiet => {}
+            Style::Bar(_) | Style::Plain => self.talk(text),
+        }
+    }
+
     /// Something happened.
     pub fn event(&mut self, event: &Event) {
         if let Event::Step(step) = event
@@ -119,6 +133,18 @@ impl Reporter {
             Style::Plain | Style::Quiet => output::say(line),
             Style::Json => {}
         }
+    }
+
+    /// Where the time went.
+    pub fn times(&self, outcome: &Outcome) {
+        let share = |name, time: Duration| format!("{name} {:.2} s", time.as_secs_f64());
+        let times = [
+            share("reading weights", outcome.loading),
+            share("text", outcome.encoding),
+            share("steps", outcome.sampling),
+            share("decoding", outcome.decoding),
+        ];
+        self.talk(&times.join(", "));
     }
 
     /// Writes to stdout without disturbing a bar.
@@ -167,7 +193,7 @@ impl Reporter {
                 self.announced = true;
                 output::say(&format!("reading {:.0} MB of weights", *total as f64 / 1e6));
             }
-            Event::Step(step) => {
+            Event::Step(step) if !self.by_cells => {
                 let tenth = Some((step.picture, step.taken * LINES / step.steps.max(1)));
                 if tenth != self.tenth {
                     self.tenth = tenth;

@@ -1,18 +1,29 @@
-//! `flowline samplers`: the catalogue of samplers and schedules.
+//! `flowline samplers`: the catalogues of samplers, schedules and guidance rules, and all that is known about one entry.
+
+mod bars;
+mod details;
 
 use std::fmt::Write as _;
 
+use flowline_model::Latents;
 use flowline_sampler::catalog::{About, Choice, Kind, Parameter};
 use flowline_sampler::facts::{Facts, Group};
+use flowline_sampler::guidance::Rules;
 use serde::Serialize;
 
 use super::output;
+use crate::args::Samplers;
 use crate::{Registry, Result};
 
 #[derive(Serialize)]
 struct Listing<'a> {
     samplers: Vec<Listed<'a>>,
+    /// What can be put around a sampler.
+    decorators: Vec<Listed<'a>>,
     schedules: Vec<Listed<'a>>,
+    guidance_rules: Vec<Listed<'a>>,
+    /// What can be put around a guidance rule.
+    guidance_decorators: Vec<Listed<'a>>,
 }
 
 /// A sampler or schedule in the JSON listing.
@@ -20,6 +31,8 @@ struct Listing<'a> {
 struct Listed<'a> {
     name: &'a str,
     aliases: &'a [&'a str],
+    /// Names under which other programs run a form that is wrong for flow models.
+    ve_names: &'a [&'a str],
     meaning: &'a str,
     formula: &'a str,
     citation: &'a str,
@@ -55,9 +68,9 @@ enum ListedKind<'a> {
 
 impl<'a> From<&'a About> for Listed<'a> {
     fn from(about: &'a About) -> Self {
-        let About { name, aliases, meaning, formula, citation, parameters } = about;
+        let About { name, aliases, ve_names, meaning, formula, citation, parameters } = about;
         let parameters = parameters.iter().map(ListedParameter::from).collect();
-        Self { name, aliases, meaning, formula, citation, parameters, facts: None }
+        Self { name, aliases, ve_names, meaning, formula, citation, parameters, facts: None }
     }
 }
 
@@ -78,12 +91,19 @@ impl<'a> From<&'a Parameter> for ListedParameter<'a> {
     }
 }
 
-/// Lists samplers and schedules.
+/// Lists everything, or tells about one entry.
 ///
 /// # Errors
-/// Those of stdout.
-pub fn list(registry: &Registry, json: bool) -> Result<()> {
-    let (samplers, schedules) = (registry.samplers(), registry.schedules());
+/// A name that nothing has, parameters it does not take, a stdout that takes nothing.
+pub fn run(args: &Samplers, registry: &Registry) -> Result<()> {
+    match &args.name {
+        Some(choice) => details::show(choice, registry, args.json),
+        None => list(registry, args.json),
+    }
+}
+
+fn list(registry: &Registry, json: bool) -> Result<()> {
+    let (samplers, schedules, rules) = (registry.samplers(), registry.schedules(), Rules::<Latents>::builtin());
     let described: Vec<(&About, Facts)> = samplers
         .iter()
         .map(|about| Ok((about, samplers.build(&Choice::new(about.name))?.facts())))
@@ -93,7 +113,13 @@ pub fn list(registry: &Registry, json: bool) -> Result<()> {
             .iter()
             .map(|(about, facts)| Listed { facts: Some((*facts).into()), ..Listed::from(*about) })
             .collect();
-        return output::pretty(&Listing { samplers, schedules: schedules.iter().map(Listed::from).collect() });
+        return output::pretty(&Listing {
+            samplers,
+            decorators: registry.samplers().decorators().map(Listed::from).collect(),
+            schedules: schedules.iter().map(Listed::from).collect(),
+            guidance_rules: rules.iter().map(Listed::from).collect(),
+            guidance_decorators: rules.decorators().map(Listed::from).collect(),
+        });
     }
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -108,8 +134,15 @@ pub fn list(registry: &Registry, json: bool) -> Result<()> {
             }
         }
     }
+    let _ = writeln!(text, "\nput around a sampler with +");
+    samplers.decorators().for_each(|about| describe(&mut text, about));
     let _ = writeln!(text, "\nschedules: --schedule NAME[:KEY=VALUE,..]");
     schedules.iter().for_each(|about| describe(&mut text, about));
+    let _ = writeln!(text, "\nguidance rules: --rule NAME[:KEY=VALUE,..]");
+    rules.iter().for_each(|about| describe(&mut text, about));
+    let _ = writeln!(text, "\nput around a guidance rule with +");
+    rules.decorators().for_each(|about| describe(&mut text, about));
+    let _ = writeln!(text, "\n`flowline samplers NAME` tells what is known about one");
     output::data(text.as_bytes())
 }
 
@@ -118,6 +151,9 @@ fn describe(text: &mut String, about: &About) {
     let _ = writeln!(text, "\n  {}  {}", about.name, about.meaning);
     if !about.aliases.is_empty() {
         let _ = writeln!(text, "      also     {}", about.aliases.join(", "));
+    }
+    if !about.ve_names.is_empty() {
+        let _ = writeln!(text, "      instead  of {}, which are not right for flow models", about.ve_names.join(", "));
     }
     let _ = writeln!(text, "      formula  {}", about.formula);
     let _ = writeln!(text, "      source   {}", about.citation);

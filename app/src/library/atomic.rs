@@ -1,6 +1,6 @@
 //! Files that are whole or not there: written beside their place, flushed to the disk, then named.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
@@ -19,14 +19,50 @@ pub enum Named {
     Taken(Whole),
 }
 
-/// A file in `folder` that will be gone unless it is named.
+/// How the names of unfinished files begin and end.
+const PREFIX: &str = ".flowline-";
+const SUFFIX: &str = ".part";
+
+/// A file in `folder` that will be gone unless it is named. It is locked as long as somebody writes it, where the file
+/// system has locks, so that [`sweep`] knows it from one whose writer was killed.
 fn nameless(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = Builder::new();
-    builder.prefix(".flowline-").suffix(".part");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     // Temporary files are private unless told; a picture is as open as the user's other files (less the umask).
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).map_err(reason)
+    loop {
+        let file = builder.tempfile_in(folder).map_err(reason)?;
+        let locked = file.as_file().try_lock();
+        // Between the two lines above the file looked abandoned, and may have been swept away.
+        if !matches!(locked, Err(TryLockError::WouldBlock)) && file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Takes away the unfinished files in `folder` whose writers are gone, killed before they could do it themselves.
+/// Where the file system has no locks, nothing is taken away.
+///
+/// # Errors
+/// What the system says; a file that is gone already is no error.
+pub fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        if !(name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes())) {
+            continue;
+        }
+        let Ok(file) = OpenOptions::new().read(true).write(true).open(entry.path()) else { continue };
+        if file.try_lock().is_ok()
+            && let Err(error) = fs::remove_file(entry.path())
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// What the system said, without the name of a file that nobody asked for.

@@ -45,10 +45,15 @@ pub(super) fn a1111_sampler(choice: &Choice) -> String {
 }
 
 /// The catalogue knows most names of other programs by itself.
-fn ours(written: &str) -> Option<&'static str> {
+fn ours(written: &str) -> Option<String> {
     let known = SAMPLERS.iter().find(|(_, theirs)| theirs.iter().any(|name| same(name, written)));
-    let listed = || Samplers::<Latents>::builtin().about(written).ok().map(|about| about.name);
-    known.map(|(ours, _)| *ours).or_else(listed)
+    let samplers = Samplers::<Latents>::builtin();
+    let listed = || match samplers.translated(&Choice::new(written)) {
+        // Under their name, so that whoever replays it is told of the other form.
+        Some(_) => Some(written.to_owned()),
+        None => samplers.about(written).ok().map(|about| about.name.to_owned()),
+    };
+    known.map(|(ours, _)| (*ours).to_owned()).or_else(listed)
 }
 
 /// Compares without regard to case, spaces, dashes and underscores.

@@ -164,8 +164,18 @@ fn pictures_that_cannot_be_replayed_are_refused() {
 }
 
 #[test]
+fn what_cannot_be_plotted_or_played_is_refused() {
+    check_refused(&rows(include_str!("plots.txt")));
+}
+
+#[test]
 fn model_folders_that_are_none_are_refused() {
     check_refused(&rows(include_str!("models.txt")));
+}
+
+#[test]
+fn grids_that_make_no_sense_are_refused() {
+    check_refused(&rows(include_str!("grids.txt")));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use flowline::record::{Chunk, write_png};
 use image::RgbImage;
 use serde_json::{Value, json};
 
-use super::binary::{PNG_SIGNATURE, Sandbox};
+use super::binary::{PNG_SIGNATURE, Sandbox, copy_folder};
 
 const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
 const VAE: &str = "vae/diffusion_pytorch_model.safetensors";
@@ -15,6 +15,10 @@ const VAE: &str = "vae/diffusion_pytorch_model.safetensors";
 /// Puts what is called `name` into `dir`.
 pub fn prepare(name: &str, dir: &Path) {
     let write = |file: &str, bytes: &[u8]| fs::write(dir.join(file), bytes).expect("a file");
+    let grid = |json: &str| {
+        fs::create_dir(dir.join("lab")).expect("a folder");
+        write("lab/grid.json", json.as_bytes());
+    };
     let model = |change: &dyn Fn(&Path)| {
         copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/postcard"), &dir.join("model"));
         change(&dir.join("model"));
@@ -56,6 +60,13 @@ pub fn prepare(name: &str, dir: &Path) {
             record.to_string()
         }),
 
+        "a-grid-of-the-future" => grid(r#"{"grid": 99, "cells": "all"}"#),
+        "a-grid-without-its-cells" => grid(
+            r#"{"grid": 1, "flowline": "0", "axes": [{"name": "steps", "values": ["1", "2"]}], "align": "steps",
+                "reference": null, "seeds": [], "cells": [], "references": {}}"#,
+        ),
+        "a-grid-that-is-none" => grid(r#"{"grid": 1, "axes": [], "cells": [{}]}"#),
+
         "a-trajectory" => trajectory(dir, |bytes| bytes),
         "a-trajectory-cut-short" => trajectory(dir, |bytes| bytes[..bytes.len() / 2].to_vec()),
         "a-trajectory-cut-in-the-header" => trajectory(dir, |bytes| bytes[..100].to_vec()),
@@ -70,6 +81,27 @@ pub fn prepare(name: &str, dir: &Path) {
         "tensors" => {
             let header = r#"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
             write("run.safetensors", &[&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat());
+        }
+        "a-table" => table(dir, "euler,4,0.5,1"),
+        "an-empty-table" => write("results.csv", b" \n"),
+        "a-table-without-rows" => write("results.csv", b"sampler,evaluations,distance,order\n"),
+        "a-table-without-distances" => table(dir, "euler,4,,1"),
+        "a-table-of-something-else" => write("results.csv", b"name,price\nbread,3\n"),
+        "a-table-cut-in-a-row" => table(dir, "euler,4"),
+        "a-table-with-NaN" => table(dir, "euler,4,NaN,1"),
+        "a-table-with-a-negative-number" => table(dir, "euler,-4,0.5,1"),
+        "a-table-without-evaluations" => table(dir, "euler,0,0.5,1"),
+        "a-table-in-Latin-1" => write("results.csv", b"sampler,evaluations,distance\ncaf\xe9,4,0.5\n"),
+        "JSON-of-something-else" => write("trace.json", br#"{"name": "bread"}"#),
+        "a-JSON-table-of-numbers" => write("trace.json", b"[1, 2]"),
+        "a-truncated-trace" => write("trace.json", br#"{"request": {"sampler": "euler"}, "steps": [{"sigma": 1"#),
+        "a-trace-without-steps" => write("trace.json", br#"{"request": {"sampler": "euler"}, "steps": []}"#),
+        "a-trace" => trace(dir, json!({ "sigma": 1.0, "next": 0.0, "v": 1.0, "x": 1.0, "straightness": 1.0 })),
+        "a-trace-with-rising-sigmas" => {
+            trace(dir, json!({ "sigma": 0.5, "next": 0.7, "v": 1.0, "x": 1.0, "straightness": 1.0 }));
+        }
+        "a-trace-without-numbers" => {
+            trace(dir, json!({ "sigma": 1.0, "next": 0.0, "v": null, "x": 1.0, "straightness": 1.0 }));
         }
 
         "a-note" => write("home/notes.txt", b""),
@@ -113,6 +145,18 @@ pub fn prepare(name: &str, dir: &Path) {
     }
 }
 
+/// A table of results with one row.
+fn table(dir: &Path, row: &str) {
+    let text = format!("sampler,evaluations,distance,order\n{row}\n");
+    fs::write(dir.join("results.csv"), text).expect("a file");
+}
+
+/// A trace with one step.
+fn trace(dir: &Path, step: Value) {
+    let trace = json!({ "flowline": "0.1.0", "request": { "sampler": "euler" }, "steps": [step] });
+    fs::write(dir.join("trace.json"), trace.to_string()).expect("a file");
+}
+
 /// A small picture with these text chunks.
 fn picture(dir: &Path, chunks: &[Chunk]) {
     let file = fs::File::create(dir.join("a.png")).expect("a file");
@@ -144,18 +188,6 @@ fn own_record(dir: &Path, change: impl FnOnce(Value) -> String) {
 fn with(mut record: Value, key: &str, value: Value) -> String {
     record[key] = value;
     record.to_string()
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("the model's folder") {
-        let path = entry.expect("an entry").path();
-        let target = to.join(path.file_name().expect("a name"));
-        match path.is_dir() {
-            true => copy_folder(&path, &target),
-            false => drop(fs::copy(&path, &target).expect("a copy")),
-        }
-    }
 }
 
 fn cut(path: &Path, bytes: u64) {

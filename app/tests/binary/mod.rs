@@ -75,6 +75,18 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Copies a folder and everything in it.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a folder");
+    for path in files(from) {
+        let target = to.join(path.file_name().expect("a name"));
+        match path.is_dir() {
+            true => copy_folder(&path, &target),
+            false => drop(std::fs::copy(&path, &target).expect("a copy")),
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ran {

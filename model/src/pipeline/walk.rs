@@ -11,7 +11,7 @@ use super::guided::Conditions;
 use super::observer::Observer;
 use crate::event::{Event, StepDone, Warning};
 use crate::request::Branch;
-use crate::rng::{PictureNoise, draws};
+use crate::rng::{PictureNoise, Rng, draws};
 use crate::{Error, Kept, KeptStep, Latents, Request, Result};
 
 /// What is to be walked.
@@ -103,10 +103,10 @@ impl Pipeline {
         if walked.taken == branch.at { Ok(walked.x) } else { Err(Error::Cancelled) }
     }
 
-    /// The noise of one picture. Where noise comes in a sequence, the steps of a branch have as many places as those of
-    /// the runs it hangs on, so that it never meets a number again.
+    /// The noise of one picture. Where it comes in a sequence, the steps of a branch have as many places as those of the
+    /// runs it hangs on, so that it never meets a number again.
     fn noise(&self, request: &Request, seed: u64) -> Result<PictureNoise> {
-        let (mut most, mut run) = (1, Some(request));
+        let (mut most, mut run) = (1, Some(request).filter(|request| request.rng == Rng::TorchCpu));
         while let Some(request) = run {
             let sampler = self.spec.samplers.build(&request.sampler)?;
             most = most.max(draws(sampler.as_ref(), Schedule::explicit(request.sigmas.clone())?)?);

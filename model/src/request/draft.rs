@@ -69,6 +69,14 @@ impl Draft {
         let defaults = &spec.entry.defaults;
         let mut warnings = Vec::new();
         let sampler = self.sampler.clone().unwrap_or_else(|| defaults.sampler());
+        if let Some(about) = spec.samplers.translated(&sampler) {
+            let message = format!(
+                "'{}' is a sampler for another kind of model elsewhere, and wrong for this one; {} is its form for it",
+                sampler.name.trim(),
+                about.name
+            );
+            warnings.push(Warning::new("sampler-translated", message));
+        }
         let sampler = spec.samplers.complete(&sampler)?;
         let branch = self.branch.as_ref().map(|branch| branch.resolve(spec)).transpose()?;
         let size = branch.as_ref().map_or(defaults.size, |branch| (branch.parent.width, branch.parent.height));

@@ -67,6 +67,7 @@ fn cfg<T: Measure>() -> Entry<BuildRule<T>> {
     let about = About {
         name: "cfg",
         aliases: &["classifier-free"],
+        ve_names: &[],
         meaning: "away from the negative prompt and towards the prompt, in a straight line",
         formula: "v = v_n + scale (v_p - v_n)",
         citation: "Ho and Salimans 2022, arXiv 2207.12598",
@@ -79,6 +80,7 @@ fn cfg_zero_star<T: Measure>() -> Entry<BuildRule<T>> {
     let about = About {
         name: "cfg-zero-star",
         aliases: &["cfg-zero"],
+        ve_names: &[],
         meaning: "guidance that first brings both predictions as close as they get, and skips the first step",
         formula: "v = s v_n + scale (v_p - s v_n), s = <v_p, v_n>/(|v_n|^2 + 1e-8); 0 at sigma >= zero_from",
         citation: "Fan et al. 2025, arXiv 2503.18886",
@@ -100,6 +102,7 @@ fn apg<T: Measure>() -> Entry<BuildRule<T>> {
     let about = About {
         name: "apg",
         aliases: &["adaptive-projected"],
+        ve_names: &[],
         meaning: "strong guidance without burnt colours: the part that only saturates is taken out",
         formula: "M = D_p - D_n + momentum M_before, at most norm_threshold long; D = D_p + (scale - 1)(M_orthogonal + \
                   eta M_parallel)",
@@ -136,6 +139,7 @@ fn tcfg<T: Measure>() -> Entry<BuildRule<T>> {
     let about = About {
         name: "tcfg",
         aliases: &["tangential"],
+        ve_names: &[],
         meaning: "guidance without the part of the negative prediction that leads elsewhere",
         formula: "v_n' = v_n projected on the first right singular vector of [v_p; v_n], v = v_n' + scale (v_p - v_n')",
         citation: "Kwon et al. 2025, arXiv 2503.18137",
@@ -149,6 +153,7 @@ fn wrappers<T: Measure>() -> Vec<(About, Wrap<T>)> {
     let interval = About {
         name: "interval",
         aliases: &["guidance-interval"],
+        ve_names: &[],
         meaning: "guidance between two sigmas only, at half the cost outside",
         formula: "v if low <= sigma <= high, else v_p",
         citation: "Kynkaanniemi et al. 2024, arXiv 2404.07724",
@@ -162,6 +167,7 @@ fn wrappers<T: Measure>() -> Vec<(About, Wrap<T>)> {
     let rescale = About {
         name: "rescale",
         aliases: &["cfg-rescale"],
+        ve_names: &[],
         meaning: "takes back some of the contrast that guidance adds",
         formula: "v' = share std(v_p)/std(v) v + (1 - share) v",
         citation: "Lin et al. 2023, arXiv 2305.08891, section 3.4",
@@ -174,6 +180,7 @@ fn wrappers<T: Measure>() -> Vec<(About, Wrap<T>)> {
     let skip_layer = About {
         name: "skip-layer",
         aliases: &["slg"],
+        ve_names: &[],
         meaning: "away from what the model draws with some of its layers skipped, for models that offer it",
         formula: "v' = v + scale (v_p - v_weakened) if low <= sigma <= high, else v",
         citation: "Stability-AI/sd3.5 sd3_impls.py:219-268",

@@ -116,6 +116,7 @@ pub fn cosine() -> Entry<BuildSchedule> {
     let about = About {
         name: "cosine",
         aliases: &["cosine-squared"],
+        ve_names: &[],
         meaning: "small steps at both ends, large ones in the middle",
         formula: "sigma_i = cos^2(pi i/(2 N)), then the shift",
         citation: "the squared cosine of Nichol and Dhariwal 2021, arXiv 2102.09672, eq. 17, for sigma",
@@ -129,6 +130,7 @@ pub fn smoothstep() -> Entry<BuildSchedule> {
     let about = About {
         name: "smoothstep",
         aliases: &[],
+        ve_names: &[],
         meaning: "small steps at both ends by a cubic",
         formula: "sigma = u^2 (3 - 2 u), then the shift",
         citation: "leejet/stable-diffusion.cpp denoiser.hpp:494",
@@ -142,6 +144,7 @@ pub fn linear_quadratic() -> Entry<BuildSchedule> {
     let about = About {
         name: "linear-quadratic",
         aliases: &["mochi"],
+        ve_names: &[],
         meaning: "half of the steps close to pure noise, then ever larger ones",
         formula: "1 - sigma is linear up to threshold in the first N/2 steps, then a parabola to 1",
         citation: "genmoai/mochi; diffusers pipeline_mochi.py:61-80",
@@ -159,6 +162,7 @@ pub fn bong_tangent() -> Entry<BuildSchedule> {
     let about = About {
         name: "bong-tangent",
         aliases: &["bong"],
+        ve_names: &[],
         meaning: "two arcs that meet at sigma 1/2, with small steps at both ends",
         formula: "sigma = 1/2 - atan(k (i - p))/pi on two pieces, each scaled to end at 1, 1/2 and 0",
         citation: "ClownsharkBatwing/RES4LYF sigmas.py, bong_tangent_scheduler",
@@ -173,6 +177,7 @@ pub fn sgm_uniform() -> Entry<BuildSchedule> {
     let about = About {
         name: "sgm-uniform",
         aliases: &["sgm"],
+        ve_names: &[],
         meaning: "almost the shifted schedule, with a last step a little longer",
         formula: "u_i = 1 - (i/N) (1 - shift(1/1000)), sigma = shift(u), then 0",
         citation: "Stability-AI/generative-models; ComfyUI normal_scheduler(sgm=True)",

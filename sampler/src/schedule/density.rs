@@ -41,6 +41,7 @@ pub fn beta() -> Entry<BuildSchedule> {
     let about = About {
         name: "beta",
         aliases: &[],
+        ve_names: &[],
         meaning: "more steps at both ends, fewer in the middle; a good choice for multistep samplers",
         formula: "sigma = quantile of Beta(alpha, beta) at u, then the shift",
         citation: "Lee et al. 2024, arXiv 2407.12173; ComfyUI beta_scheduler, without its rounding",
@@ -68,6 +69,7 @@ pub fn logit_normal() -> Entry<BuildSchedule> {
     let about = About {
         name: "logit-normal",
         aliases: &["lognorm"],
+        ve_names: &[],
         meaning: "steps as dense as the times the model was trained on",
         formula: "sigma = sigmoid(mean + std Phi^-1(u))",
         citation: "Esser et al. 2024, arXiv 2403.03206, section 3.1",

@@ -68,6 +68,7 @@ pub fn karras() -> Entry<BuildSchedule> {
     let about = About {
         name: "karras",
         aliases: &[],
+        ve_names: &[],
         meaning: "many small steps near the picture, as in Karras' diffusion models",
         formula: "sigma_i = (1 + i/(N-1) (sigma_min^(1/rho) - 1))^rho, then 0",
         citation: "Karras et al. 2022, arXiv 2206.00364, eq. 5; applied to sigma as diffusers does",
@@ -83,6 +84,7 @@ pub fn exponential() -> Entry<BuildSchedule> {
     let about = About {
         name: "exponential",
         aliases: &["log-linear"],
+        ve_names: &[],
         meaning: "every step divides sigma by the same factor",
         formula: "sigma_i = sigma_min^(i/(N-1)), then 0",
         citation: "crowsonkb/k-diffusion sampling.py:26-29",
@@ -101,6 +103,7 @@ pub fn polyexponential() -> Entry<BuildSchedule> {
     let about = About {
         name: "polyexponential",
         aliases: &[],
+        ve_names: &[],
         meaning: "the exponential schedule with a bend",
         formula: "sigma_i = sigma_min^(1 - (1 - i/(N-1))^rho), then 0",
         citation: "crowsonkb/k-diffusion sampling.py:32-36",
@@ -116,6 +119,7 @@ pub fn kl_optimal() -> Entry<BuildSchedule> {
     let about = About {
         name: "kl-optimal",
         aliases: &[],
+        ve_names: &[],
         meaning: "equal steps in the angle of sigma, the best grid for Gaussian data by a bound of its authors",
         formula: "sigma_i = tan((1 - r) atan(1) + r atan(sigma_min)), r = i/(N-1), then 0",
         citation: "Sabour, Fidler, Kreis 2024, arXiv 2404.14507; ComfyUI kl_optimal_scheduler",

@@ -1,6 +1,8 @@
 //! What must hold for every run of every sampler: no NaN, honest counting, no trace of an interruption. The samplers,
 //! schedules and parameters come from the catalogue, so a new entry is covered by itself.
 
+mod branches;
+
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
@@ -10,6 +12,7 @@ use flowline_sampler::catalog::{About, Choice, Kind, Plan, Samplers, Schedules};
 use flowline_sampler::facts::LastStep;
 use flowline_sampler::fields::Mixture;
 use flowline_sampler::guidance::Cfg;
+use flowline_sampler::path::Path;
 use flowline_sampler::{
     Env, Error, Keyed, Latent, Meter, Noise, NoiseKey, Report, Result, Schedule, State, Trajectory, Velocity, integrate,
 };
@@ -108,6 +111,7 @@ impl Problem {
 struct Seen {
     x: Vec<u64>,
     denoised: Vec<Vec<u64>>,
+    errors: Vec<Option<Vec<u64>>>,
     evaluations: u64,
 }
 
@@ -118,7 +122,8 @@ fn bits(x: &[f64]) -> Vec<u64> {
 impl Seen {
     fn new(trajectory: &Trajectory<Vec<f64>>, reports: &[Report<Vec<f64>>]) -> Self {
         let denoised = reports.iter().map(|report| bits(&report.denoised)).collect();
-        Self { x: bits(trajectory.x()), denoised, evaluations: trajectory.evaluations() }
+        let errors = reports.iter().map(|report| report.local_error.as_deref().map(bits)).collect();
+        Self { x: bits(trajectory.x()), denoised, errors, evaluations: trajectory.evaluations() }
     }
 }
 
@@ -144,28 +149,31 @@ fn whole(problem: &Problem, samplers: &Samplers<Vec<f64>>, choice: &Choice) -> (
 fn every_sampler_is_finite_on_every_schedule_from_sigma_one_to_zero() {
     let problem = Problem::new();
     let (samplers, sampler_choices) = samplers();
-    let schedules = Schedules::builtin();
-    let schedule_choices: Vec<Choice> = schedules.iter().flat_map(choices).collect();
+    let catalogue = Schedules::builtin();
+    let mut schedules = Vec::new();
+    for choice in catalogue.iter().flat_map(choices) {
+        for steps in [1, 2, 3, 4, 8, 50] {
+            let schedule = catalogue.build(&choice, Plan { steps, image_tokens: 4096 }).unwrap();
+            assert_eq!((schedule.sigmas()[0], schedule.sigmas()[steps]), (1.0, 0.0));
+            schedules.push((choice.to_string(), schedule));
+        }
+    }
     let mut runs = 0;
     for choice in &sampler_choices {
         let sampler = samplers.build(choice).unwrap();
-        for schedule_choice in &schedule_choices {
-            for steps in [1, 2, 3, 4, 8, 50] {
-                let schedule = schedules.build(schedule_choice, Plan { steps, image_tokens: 4096 }).unwrap();
-                assert_eq!((schedule.sigmas()[0], schedule.sigmas()[steps]), (1.0, 0.0));
-                let (mut field, mut noise, mut on) =
-                    (problem.field.clone(), Keyed { seed: 1 }, || ControlFlow::Continue(()));
-                let mut env = Env::new(&mut field, &mut noise, &mut on);
-                let mut last = Vec::new();
-                let x = integrate(&*sampler, schedule, problem.start.clone(), &mut env, |report| {
-                    assert!(report.denoised.iter().all(|value| value.is_finite()), "{choice} on {schedule_choice}");
-                    last.clone_from(&report.denoised);
-                });
-                let x = x.unwrap();
-                assert!(x.iter().all(|value| value.abs() < 1e3), "{choice} on {schedule_choice}, {steps} steps: {x:?}");
-                assert_eq!(x.len(), last.len());
-                runs += 1;
-            }
+        for (written, schedule) in &schedules {
+            let (mut field, mut noise, mut on) =
+                (problem.field.clone(), Keyed { seed: 1 }, || ControlFlow::Continue(()));
+            let mut env = Env::new(&mut field, &mut noise, &mut on);
+            let mut last = Vec::new();
+            let x = integrate(&*sampler, schedule.clone(), problem.start.clone(), &mut env, |report| {
+                assert!(report.denoised.iter().all(|value| value.is_finite()), "{choice} on {written}");
+                last.clone_from(&report.denoised);
+            });
+            let (x, steps) = (x.unwrap(), schedule.steps());
+            assert!(x.iter().all(|value| value.abs() < 1e3), "{choice} on {written}, {steps} steps: {x:?}");
+            assert_eq!(x.len(), last.len());
+            runs += 1;
         }
     }
     println!("{runs} runs");

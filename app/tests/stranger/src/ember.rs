@@ -7,6 +7,7 @@ use flowline_sampler::{Env, Latent, Prediction, Result, Sampler, Schedule, Step,
 pub const ABOUT: About = About {
     name: "ember",
     aliases: &[],
+    ve_names: &[],
     meaning: "part of the noise is renewed on every step, more at the beginning",
     formula: "x' = (1 - sigma') D + sigma' (k N + f z), k = exp(-heat (sigma - sigma'))",
     citation: "the documentation of Flowline",
