@@ -93,7 +93,9 @@ impl Spec {
         let (mut weights, mut parameters) = (Vec::new(), 0);
         for file in weight_files {
             parameters += files.weights(file)?.parameters();
-            weights.push(WeightRecord { file: file.to_owned(), sha256: files.sha256(file, hashes)? });
+            for file in files.weight_files(file)? {
+                weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+            }
         }
         Ok(Self {
             entry,

@@ -25,7 +25,7 @@ impl Sd3Family {
     pub fn open(files: &ModelFiles, file: &str) -> Result<Self> {
         let config = Sd3Config::parse(file, &files.read(file)?)?;
         // One of its two files alone is a damaged T5, which loading will say; without both it was left out on purpose.
-        let t5 = files.has(Place::THIRD.config) || files.has(Place::THIRD.weights);
+        let t5 = files.has(Place::THIRD.config) || files.has_weights(Place::THIRD.weights);
         Ok(Self { config, t5 })
     }
 }
