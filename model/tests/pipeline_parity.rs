@@ -2,32 +2,14 @@
 
 mod parity;
 
-use std::fs;
-use std::path::Path;
-
 use candle_core::Tensor;
 use flowline_model::{Draft, Latents, Pipeline, Request};
 use flowline_sampler::catalog::Choice;
-use parity::{assert_agrees, assert_pixels, copy_parts, fixture, quiet, tensors};
-
-/// A diffusers folder made of the fixtures' parts.
-fn flux_folder(folder: &Path, model: &str) {
-    let parts = [
-        ("tokenizer", "common/tokenizer_clip_l"),
-        ("text_encoder", "common/clip_l"),
-        ("tokenizer_2", "common/tokenizer_t5"),
-        ("text_encoder_2", "common/t5"),
-        ("transformer", "flux_dev/transformer"),
-        ("vae", "common/vae16"),
-    ];
-    copy_parts(folder, &parts);
-    fs::copy(fixture(&format!("{model}/transformer/config.json")), folder.join("transformer/config.json")).unwrap();
-    fs::write(folder.join("model_index.json"), r#"{"_class_name": "FluxPipeline", "text_length": 24}"#).unwrap();
-}
+use parity::folders::flux_folder;
+use parity::{assert_agrees, assert_pixels, quiet, tensors};
 
 fn assert_flux_pipeline(model: &str, schedule: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    flux_folder(folder.path(), model);
+    let folder = flux_folder(model);
     let reference = tensors(&format!("pipelines/{model}.safetensors"));
     let mut pipeline = Pipeline::open(folder.path().to_str().unwrap(), None).unwrap();
     let sigmas: Vec<f32> = reference["sigmas"].to_vec1().unwrap();

@@ -12,56 +12,15 @@ use flowline_model::text::{Frame, Tokenizer};
 use flowline_model::weights::Weights;
 use flowline_model::{Conditioning, Draft, Event, Latents, Pipeline, Request};
 use flowline_sampler::catalog::Choice;
+use parity::folders::{T5, index, sd3_folder, set};
 use parity::{assert_agrees, assert_pixels, copy_parts, fixture, quiet, relative_error, tensors};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 const PROMPT: &str = "a lovely cat holding a sign";
 const NEGATIVE: &str = "the lazy dog";
 /// Tokens of text that CLIP reads; T5's stand behind them.
 const CLIP: usize = 77;
-/// Tokens of text that T5 reads in the fixtures.
-const T5: usize = 24;
-
-/// A diffusers folder made of the fixtures' parts.
-fn sd3_folder(model: &str) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let transformer = format!("{model}/transformer");
-    let parts = [
-        ("tokenizer", "common/tokenizer_clip_l"),
-        ("text_encoder", "common/clip_l"),
-        ("tokenizer_2", "common/tokenizer_clip_g"),
-        ("text_encoder_2", "common/clip_g"),
-        ("tokenizer_3", "common/tokenizer_t5"),
-        ("text_encoder_3", "common/t5"),
-        ("transformer", &transformer),
-        ("vae", "common/vae16"),
-    ];
-    copy_parts(folder.path(), &parts);
-    // The autoencoder of the fixtures has FLUX.1's factors; those of SD3: Stability-AI/sd3.5 `sd3_impls.py:271-282`.
-    set(&folder, "vae/config.json", "scaling_factor", json!(1.5305));
-    set(&folder, "vae/config.json", "shift_factor", json!(0.0609));
-    index(&folder, json!({}));
-    folder
-}
-
-/// Writes `model_index.json`, as diffusers does and with `more`.
-fn index(folder: &TempDir, more: Value) {
-    let mut index = json!({
-        "_class_name": "StableDiffusion3Pipeline", "text_length": T5,
-        "text_encoder_3": ["transformers", "T5EncoderModel"]
-    });
-    index.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    fs::write(folder.path().join("model_index.json"), index.to_string()).unwrap();
-}
-
-/// Changes one field of a JSON file of the folder.
-fn set(folder: &TempDir, file: &str, field: &str, value: Value) {
-    let path = folder.path().join(file);
-    let mut json: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    json[field] = value;
-    fs::write(path, json.to_string()).unwrap();
-}
 
 fn open(folder: &TempDir) -> Pipeline {
     Pipeline::open(folder.path().to_str().unwrap(), None).unwrap()

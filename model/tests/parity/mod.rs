@@ -1,6 +1,8 @@
 //! What the parity tests share: fixtures and the measure of agreement.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod folders;
+
 use std::collections::HashMap;
 use std::fs;
 use std::ops::ControlFlow;
