@@ -23,6 +23,8 @@ pub struct Entry {
     pub trained_size: Option<(u32, u32)>,
     /// Tokens of text it reads (T5), unless its folder says otherwise.
     pub text_length: usize,
+    /// The layers that skip-layer guidance skips; none where nobody has found any.
+    pub skip_layers: &'static [usize],
 }
 
 /// Where a model's files are.
@@ -98,6 +100,7 @@ pub static MODELS: &[Entry] = &[
         },
         trained_size: Some((256, 256)),
         text_length: 24,
+        skip_layers: &[],
     },
     // Black Forest Labs, black-forest-labs/flux src/flux/util.py:288 and cli.py:165-183.
     Entry {
@@ -116,6 +119,7 @@ pub static MODELS: &[Entry] = &[
         },
         trained_size: None,
         text_length: 256,
+        skip_layers: &[],
     },
     Entry {
         name: "flux-dev",
@@ -133,8 +137,65 @@ pub static MODELS: &[Entry] = &[
         },
         trained_size: None,
         text_length: 512,
+        skip_layers: &[],
+    },
+    // Stability AI. Guidance, shift and turbo's steps: Stability-AI/sd3.5 sd3_infer.py:502-546 (which gives SD3 medium no
+    // shift and says at :210 that it was released for 3); medium's guidance: its model card. Steps and text length:
+    // diffusers pipeline_stable_diffusion_3.py, where 28 and 256 are the defaults. Euler is diffusers' sampler for all.
+    Entry {
+        name: "sd3-medium",
+        aliases: &["sd3", "stable-diffusion-3-medium"],
+        about: "Stable Diffusion 3 medium, 2 B parameters; from a diffusers folder of yours",
+        licence: STABILITY,
+        source: Source::Folder,
+        defaults: sd3(28, 5.0),
+        trained_size: None,
+        text_length: 256,
+        skip_layers: &[],
+    },
+    Entry {
+        name: "sd3.5-medium",
+        aliases: &["sd35-medium", "stable-diffusion-3.5-medium"],
+        about: "Stable Diffusion 3.5 medium, 2.2 B parameters; from a diffusers folder of yours",
+        licence: STABILITY,
+        source: Source::Folder,
+        defaults: sd3(28, 4.5),
+        trained_size: None,
+        text_length: 256,
+        // Stability-AI/sd3.5 sd3_infer.py:502-528, where it alone has them.
+        skip_layers: &[7, 8, 9],
+    },
+    Entry {
+        name: "sd3.5-large",
+        aliases: &["sd35-large", "stable-diffusion-3.5-large"],
+        about: "Stable Diffusion 3.5 large, 8.1 B parameters; from a diffusers folder of yours",
+        licence: STABILITY,
+        source: Source::Folder,
+        defaults: sd3(28, 4.5),
+        trained_size: None,
+        text_length: 256,
+        skip_layers: &[],
+    },
+    Entry {
+        name: "sd3.5-large-turbo",
+        aliases: &["sd35-large-turbo", "stable-diffusion-3.5-large-turbo"],
+        about: "Stable Diffusion 3.5 large turbo, 8.1 B parameters, 4 steps; from a diffusers folder of yours",
+        licence: STABILITY,
+        source: Source::Folder,
+        defaults: sd3(4, 1.0),
+        trained_size: None,
+        text_length: 256,
+        skip_layers: &[],
     },
 ];
+
+/// The licence of Stability AI's models.
+const STABILITY: &str = "Stability AI Community (free below 1,000,000 US$ of revenue a year)";
+
+/// What the SD3 models like; they differ in steps and guidance.
+const fn sd3(steps: usize, cfg: f64) -> Defaults {
+    Defaults { size: (1024, 1024), steps, sampler: "euler", schedule: "sd3", cfg, guidance: None }
+}
 
 /// The entry called `name`.
 ///

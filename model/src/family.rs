@@ -8,29 +8,55 @@ use candle_core::{Device, Tensor};
 use serde::Deserialize;
 
 use crate::model_index::ModelIndex;
-use crate::vae::VaeConfig;
 use crate::weights::{ModelFiles, Reader};
-use crate::{Conditioning, Error, Result, flux};
+use crate::{Conditioning, Error, Result, Warning, flux, sd3};
 
 /// A family as far as its configuration files tell: what it needs, and how its parts are read.
 pub trait Family: Send + Sync {
     /// The catalogue entry whose defaults suit this configuration.
     fn kind(&self) -> &'static str;
 
-    /// Refuses an autoencoder that does not fit the transformer.
-    ///
-    /// # Errors
-    /// [`Error::Config`].
-    fn check(&self, vae: &VaeConfig) -> Result<()>;
+    /// Another catalogue entry whose models have the same configuration, so that a folder must say that it is one.
+    fn twin(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What the user should know about this configuration.
+    fn warnings(&self) -> Vec<Warning> {
+        Vec::new()
+    }
+
+    /// Channels of the latents the transformer works on.
+    fn latent_channels(&self) -> usize;
 
     /// Latents a token covers along one side.
     fn patch(&self) -> usize;
+
+    /// Most tokens along one side, where there is a limit.
+    fn longest_side(&self) -> Option<usize> {
+        None
+    }
 
     /// Width of the transformer.
     fn hidden(&self) -> usize;
 
     /// Attention heads.
     fn heads(&self) -> usize;
+
+    /// Layers of the transformer of which some can be skipped, see [`Transformer::without`]; 0 if none can.
+    fn layers(&self) -> usize {
+        0
+    }
+
+    /// Tokens of text that the transformer is given, if the model's text length is `text_length`.
+    fn text_tokens(&self, text_length: usize) -> usize {
+        text_length
+    }
+
+    /// Tokens of a prompt that some encoder reads, if the model's text length is `text_length`.
+    fn prompt_tokens(&self, text_length: usize) -> usize {
+        text_length
+    }
 
     /// Weight files of the text encoders, in the order of use.
     fn text_weights(&self) -> Vec<&'static str>;
@@ -114,6 +140,15 @@ pub trait Transformer: Send {
         sigma: f64,
         tick: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Tensor>;
+
+    /// The same network without some of its layers: a worse one, from which skip-layer guidance turns away.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it has no such layer, or cannot do without any.
+    fn without(&self, layers: &[usize]) -> Result<Box<dyn Transformer + '_>> {
+        let what = format!("this model cannot skip layers, and {layers:?} should be skipped");
+        Err(Error::invalid(what, "leave +skip-layer out, or set its scale to 0"))
+    }
 }
 
 /// The family of the model in `files`.
@@ -129,10 +164,12 @@ pub fn open(files: &ModelFiles, index: &ModelIndex) -> Result<Box<dyn Family>> {
     }
     match files.json::<Class>(FILE)?.name.as_str() {
         "FluxTransformer2DModel" => Ok(Box::new(flux::FluxFamily::open(files, FILE, index.pooled)?)),
+        "SD3Transformer2DModel" => Ok(Box::new(sd3::Sd3Family::open(files, FILE)?)),
         other => Err(Error::Config {
             file: FILE.into(),
             what: format!(
-                "'{other}' is not a transformer this version knows; it knows FluxTransformer2DModel (FLUX.1)"
+                "'{other}' is not a transformer this version knows; it knows FluxTransformer2DModel (FLUX.1) and \
+                 SD3Transformer2DModel (SD3, SD3.5)"
             ),
         }),
     }

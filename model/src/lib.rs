@@ -1,8 +1,8 @@
 //! Rectified-flow transformers, their text encoders and autoencoders, and the pipeline from prompt to picture.
 //!
 //! Read [`pipeline`] first. [`catalog`] lists the models, [`request`] says what a picture is made from, [`event`] what
-//! can happen on the way, [`trajectory`] how a run is kept. The networks live in [`text`], [`flux`] and [`vae`] and read their weights through
-//! [`weights`]. This crate knows no window, no command line and no stdout.
+//! can happen on the way, [`trajectory`] how a run is kept. The networks live in [`text`], [`flux`], [`sd3`] and [`vae`]
+//! and read their weights through [`weights`]. This crate knows no window, no command line and no stdout.
 
 #![deny(missing_docs)]
 
@@ -14,6 +14,7 @@ pub mod family;
 pub mod flux;
 pub mod latents;
 pub mod memory;
+mod mmdit;
 pub mod model_index;
 pub mod ops;
 pub mod pipeline;
@@ -22,6 +23,7 @@ pub mod probe;
 pub mod provenance;
 pub mod request;
 pub mod rng;
+pub mod sd3;
 pub mod spec;
 pub mod text;
 pub mod threads;

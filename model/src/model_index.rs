@@ -14,6 +14,8 @@ pub struct ModelIndex {
     /// Where FLUX's pooled vector comes from.
     #[serde(default)]
     pub pooled: Pooled,
+    /// The layers of the transformer that skip-layer guidance skips.
+    pub skip_layers: Option<Vec<usize>>,
     /// All words a narrow model knows.
     pub words: Option<BTreeSet<String>>,
     /// What a narrow model draws, as the end of a sentence.

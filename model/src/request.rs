@@ -56,6 +56,10 @@ pub struct Request {
     /// The rule of classifier-free guidance with all its parameters.
     #[serde(with = "written::choice", default = "written::choice::absent")]
     pub rule: Choice,
+    /// The layers that the rule's weakened prediction does without, see [`Spec::skip_layers`]; none where the rule makes
+    /// no such prediction.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skip_layers: Vec<usize>,
     /// Where the noise comes from.
     #[serde(default)]
     pub rng: Rng,
@@ -85,7 +89,7 @@ impl Request {
     /// # Errors
     /// [`Error::Invalid`], [`Error::Sampler`] or [`Error::Memory`] for anything that cannot be done.
     pub fn check(&self, spec: &Spec) -> Result<Vec<Warning>> {
-        let mut warnings = Vec::new();
+        let mut warnings = spec.warnings.clone();
         if self.schema > Self::SCHEMA {
             let what = format!("the record has form {}, this program knows {}", self.schema, Self::SCHEMA);
             return Err(Error::invalid(what, "use a newer flowline"));
@@ -98,6 +102,7 @@ impl Request {
         }
         spec.check_size(self.width, self.height)?;
         rule::check(&self.rule, self.cfg, spec)?;
+        rule::check_skip_layers(&self.rule, &self.skip_layers, spec)?;
         if let Some(guidance) = self.guidance {
             in_range("guidance", guidance, 0.0, 100.0)?;
         }
@@ -159,6 +164,7 @@ impl Request {
             guidance: self.guidance,
             cfg: Some(self.cfg),
             rule: Some(self.rule.clone()),
+            skip_layers: Some(self.skip_layers.clone()).filter(|layers| !layers.is_empty()),
             rng: Some(self.rng),
             tilt: self.tilt.clone(),
             branch: self.branch.clone(),

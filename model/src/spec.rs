@@ -13,7 +13,7 @@ use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
 use crate::vae::VaeConfig;
 use crate::weights::{HashCache, ModelFiles};
-use crate::{Error, Latents, Result};
+use crate::{Error, Latents, Result, Warning};
 
 /// Everything a request is resolved against.
 pub struct Spec {
@@ -33,6 +33,10 @@ pub struct Spec {
     pub draws: Option<String>,
     /// Tokens of text it reads.
     pub text_length: usize,
+    /// The layers that skip-layer guidance skips unless told otherwise; none where it cannot.
+    pub skip_layers: Vec<usize>,
+    /// What the user should know about the model.
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) family: Box<dyn Family>,
     pub(crate) vae: VaeConfig,
     pub(crate) preview: Option<LinearPreview>,
@@ -61,13 +65,24 @@ impl Spec {
             return Err(Error::Config { file: MODEL_INDEX.into(), what });
         }
         let family = crate::family::open(files, &index)?;
-        let kind = index.kind.clone().unwrap_or_else(|| family.kind().to_owned());
-        let entry = match entry {
-            Some(entry) => entry,
-            None => crate::catalog::find(&kind)?,
+        let name = files.folder_name();
+        let mut warnings = family.warnings();
+        let entry = match (entry, &index.kind) {
+            (Some(entry), _) => entry,
+            (None, Some(kind)) => crate::catalog::find(kind)?,
+            (None, None) => {
+                let entry = crate::catalog::find(family.kind())?;
+                warnings.extend(family.twin().map(|twin| kind_guessed(name.as_deref(), entry, twin)));
+                entry
+            }
         };
         let vae = VaeConfig::parse("vae/config.json", &files.read("vae/config.json")?)?;
-        family.check(&vae)?;
+        let (transformer, latents) = (family.latent_channels(), vae.latent_channels);
+        if transformer != latents {
+            let what = format!("{latents} latent channels, but the transformer works on {transformer}");
+            return Err(Error::Config { file: "vae/config.json".into(), what });
+        }
+        let skip_layers = skip_layers(&index, entry, family.layers())?;
         let preview = match files.has("vae/preview.json") {
             true => Some(files.json::<LinearPreview>("vae/preview.json")?),
             false => None,
@@ -78,17 +93,21 @@ impl Spec {
         let (mut weights, mut parameters) = (Vec::new(), 0);
         for file in weight_files {
             parameters += files.weights(file)?.parameters();
-            weights.push(WeightRecord { file: file.to_owned(), sha256: files.sha256(file, hashes)? });
+            for file in files.weight_files(file)? {
+                weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+            }
         }
         Ok(Self {
             entry,
-            name: files.folder_name().unwrap_or_else(|| entry.name.to_owned()),
+            name: name.unwrap_or_else(|| entry.name.to_owned()),
             samplers: Samplers::builtin(),
             schedules: Schedules::builtin(),
             rules: Rules::builtin(),
             words: index.words,
             draws: index.draws,
             text_length: index.text_length.unwrap_or(entry.text_length),
+            skip_layers,
+            warnings,
             family,
             vae,
             preview,
@@ -139,8 +158,10 @@ impl Spec {
                 "give a width and a height above 0",
             ));
         }
-        if width > LARGEST_SIDE || height > LARGEST_SIDE {
-            let hint = format!("no side may be longer than {LARGEST_SIDE}");
+        let longest = self.family.longest_side().and_then(|tokens| u32::try_from(tokens).ok());
+        let longest = longest.map_or(LARGEST_SIDE, |tokens| tokens.saturating_mul(multiple).min(LARGEST_SIDE));
+        if width > longest || height > longest {
+            let hint = format!("no side may be longer than {longest}");
             return Err(Error::invalid(format!("{size} is too large"), hint));
         }
         if !width.is_multiple_of(multiple) || !height.is_multiple_of(multiple) {
@@ -155,12 +176,36 @@ impl Spec {
     pub(crate) fn footprint(&self, width: u32, height: u32) -> Footprint {
         Footprint {
             weights: self.parameters * size_of::<f32>() as u64,
-            tokens: (self.image_tokens(width, height) + self.text_length) as u64,
+            tokens: (self.image_tokens(width, height) + self.family.text_tokens(self.text_length)) as u64,
             hidden: self.family.hidden() as u64,
             heads: self.family.heads() as u64,
             pixels: u64::from(width) * u64::from(height),
             decoder_channels: decoder_channels(&self.vae) as u64,
         }
+    }
+}
+
+/// That a folder was taken for one of two kinds.
+fn kind_guessed(name: Option<&str>, entry: &Entry, twin: &str) -> Warning {
+    let (name, kind) = (name.unwrap_or("the model"), entry.name);
+    let message = format!(
+        "{name} is taken for {kind}; {twin} looks the same: if it is that, write \"kind\": \"{twin}\" into its {MODEL_INDEX}"
+    );
+    Warning::new("kind-guessed", message)
+}
+
+/// The layers that skip-layer guidance skips, of so many: as the folder says, or the catalogue.
+fn skip_layers(index: &ModelIndex, entry: &Entry, layers: usize) -> Result<Vec<usize>> {
+    let exist = |wanted: &[usize]| wanted.iter().all(|layer| *layer < layers);
+    match &index.skip_layers {
+        Some(wanted) if exist(wanted) => Ok(wanted.clone()),
+        Some(wanted) => {
+            let what = format!("skip_layers is {wanted:?}; the transformer has {layers} layers that could be skipped");
+            Err(Error::Config { file: MODEL_INDEX.into(), what })
+        }
+        // A model of the same kind and another depth: nobody knows which of its layers to skip.
+        None if !exist(entry.skip_layers) => Ok(Vec::new()),
+        None => Ok(entry.skip_layers.to_vec()),
     }
 }
 

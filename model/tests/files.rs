@@ -103,9 +103,9 @@ fn a_folder_that_is_no_model_is_refused_by_what_is_wrong_with_it() {
     type Damage = fn(&Path);
     let damages: [(Damage, &str); 9] = [
         (
-            |f| fs::write(f.join("transformer/config.json"), r#"{"_class_name": "SD3Transformer2DModel"}"#).unwrap(),
-            "transformer/config.json: 'SD3Transformer2DModel' is not a transformer this version knows; it knows \
-             FluxTransformer2DModel (FLUX.1)",
+            |f| fs::write(f.join("transformer/config.json"), r#"{"_class_name": "HunyuanDiT2DModel"}"#).unwrap(),
+            "transformer/config.json: 'HunyuanDiT2DModel' is not a transformer this version knows; it knows \
+             FluxTransformer2DModel (FLUX.1) and SD3Transformer2DModel (SD3, SD3.5)",
         ),
         (|f| fs::remove_file(f.join("vae/config.json")).unwrap(), "vae/config.json: the file is missing"),
         (|f| fs::write(f.join("model_index.json"), "[").unwrap(), "model_index.json: EOF while parsing"),

@@ -11,7 +11,7 @@ use flowline_model::flux::{FluxConfig, FluxTransformer, positions};
 use flowline_model::probe::Probe;
 use flowline_model::weights::Weights;
 use flowline_model::{Error, Result};
-use parity::{assert_agrees, fixture, relative_error, tensors};
+use parity::{Record, assert_agrees, fixture, relative_error, tensors};
 
 /// The 12 image tokens of the fixtures are 4 rows of 3.
 const GRID: (usize, usize) = (4, 3);
@@ -69,15 +69,6 @@ impl Pass {
 
     fn run(&self, model: &FluxTransformer, probe: &mut dyn Probe) -> Result<Tensor> {
         model.forward_probed(&self.latents, &self.conditioning, self.sigma, probe)
-    }
-}
-
-#[derive(Default)]
-struct Record(HashMap<String, Tensor>);
-
-impl Probe for Record {
-    fn tensor(&mut self, name: &str, x: &Tensor) {
-        self.0.insert(name.to_owned(), x.clone());
     }
 }
 

@@ -2,43 +2,14 @@
 
 mod parity;
 
-use std::fs;
-use std::ops::ControlFlow;
-use std::path::Path;
-
 use candle_core::Tensor;
 use flowline_model::{Draft, Latents, Pipeline, Request};
 use flowline_sampler::catalog::Choice;
-use parity::{assert_agrees, fixture, tensors};
-
-/// A diffusers folder made of the fixtures' parts.
-fn flux_folder(folder: &Path, model: &str) {
-    let parts = [
-        ("tokenizer", "common/tokenizer_clip_l"),
-        ("text_encoder", "common/clip_l"),
-        ("tokenizer_2", "common/tokenizer_t5"),
-        ("text_encoder_2", "common/t5"),
-        ("transformer", "flux_dev/transformer"),
-        ("vae", "common/vae16"),
-    ];
-    for (place, part) in parts {
-        fs::create_dir_all(folder.join(place)).unwrap();
-        for file in fs::read_dir(fixture(part)).unwrap() {
-            let file = file.unwrap();
-            fs::copy(file.path(), folder.join(place).join(file.file_name())).unwrap();
-        }
-    }
-    fs::copy(fixture(&format!("{model}/transformer/config.json")), folder.join("transformer/config.json")).unwrap();
-    fs::write(folder.join("model_index.json"), r#"{"_class_name": "FluxPipeline", "text_length": 24}"#).unwrap();
-}
-
-fn quiet(_: flowline_model::Event) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
+use parity::folders::flux_folder;
+use parity::{assert_agrees, assert_pixels, quiet, tensors};
 
 fn assert_flux_pipeline(model: &str, schedule: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    flux_folder(folder.path(), model);
+    let folder = flux_folder(model);
     let reference = tensors(&format!("pipelines/{model}.safetensors"));
     let mut pipeline = Pipeline::open(folder.path().to_str().unwrap(), None).unwrap();
     let sigmas: Vec<f32> = reference["sigmas"].to_vec1().unwrap();
@@ -77,17 +48,6 @@ fn pack(latents: &Tensor) -> Tensor {
     let (b, c, h, w) = latents.dims4().unwrap();
     let cells = latents.reshape((b, c, h / 2, 2, w / 2, 2)).unwrap().permute((0, 2, 4, 1, 3, 5)).unwrap();
     cells.contiguous().unwrap().reshape((b, h / 2 * (w / 2), c * 4)).unwrap()
-}
-
-/// Pixels within half a level, where rounding may fall either way, of a reference in [0, 1].
-fn assert_pixels(name: &str, image: &image::RgbImage, reference: &Tensor) {
-    let reference = reference.squeeze(0).unwrap().permute((1, 2, 0)).unwrap().contiguous().unwrap();
-    let reference: Vec<f32> = reference.flatten_all().unwrap().to_vec1().unwrap();
-    let worst = image.as_raw().iter().zip(&reference).map(|(ours, theirs)| (f32::from(*ours) - theirs * 255.0).abs());
-    let worst = worst.fold(0f32, f32::max);
-    println!("{name}: largest pixel difference {worst:.4} of 255");
-    assert_eq!(image.as_raw().len(), reference.len());
-    assert!(worst <= 0.51, "{name}: {worst} of 255");
 }
 
 #[test]

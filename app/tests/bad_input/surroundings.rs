@@ -110,7 +110,7 @@ pub fn prepare(name: &str, dir: &Path) {
             model(&|model| fs::remove_file(model.join("tokenizer/tokenizer.json")).expect("the file"));
         }
         "a-model-of-another-family" => model(&|model| {
-            replace(&model.join("transformer/config.json"), "FluxTransformer2DModel", "SD3Transformer2DModel");
+            replace(&model.join("transformer/config.json"), "FluxTransformer2DModel", "HunyuanDiT2DModel");
         }),
         "a-model-with-HTML-for-its-index" => {
             model(&|model| fs::write(model.join("model_index.json"), b"<html>").expect("the file"));

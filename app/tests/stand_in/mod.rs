@@ -43,6 +43,7 @@ pub fn request(prompt: &str, seed: u64) -> Request {
         guidance: None,
         cfg: 2.5,
         rule: Choice::new("cfg").with("scale", 2.5),
+        skip_layers: Vec::new(),
         rng: Rng::Flowline,
         tilt: None,
         branch: None,

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::packing::PATCH;
+use crate::mmdit::{Inputs, Sizes};
 use crate::{Error, Result};
 
 /// `transformer/config.json` of a diffusers folder. Fields we do not know are ignored.
@@ -57,6 +59,22 @@ impl FluxConfig {
     /// Channels of the latents; a token is 2 x 2 of their pixels.
     pub fn latent_channels(&self) -> usize {
         self.in_channels / 4
+    }
+
+    /// The sizes that its blocks share; queries and keys are always normalised.
+    pub(super) fn sizes(&self) -> Sizes {
+        Sizes { heads: self.num_attention_heads, head: self.attention_head_dim, qk_norm: true }
+    }
+
+    /// What it reads.
+    pub(super) fn inputs(&self) -> Inputs {
+        Inputs {
+            channels: self.latent_channels(),
+            patch: PATCH,
+            context: self.joint_attention_dim,
+            pooled: self.pooled_projection_dim,
+            guidance: self.guidance_embeds,
+        }
     }
 
     fn check(&self) -> Result<(), String> {

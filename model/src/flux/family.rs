@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use candle_core::{Device, Tensor};
 
+use super::packing::PATCH;
 use super::{FluxConfig, FluxTransformer};
 use crate::family::{Encoding, Family, Load, TextEncoder, Transformer};
 use crate::model_index::Pooled;
-use crate::text::{ClipText, ClipTextConfig, Frame, T5Config, T5Encoder, Tokenizer, clip, t5};
-use crate::vae::VaeConfig;
+use crate::text::{ClipText, Frame, Place, T5Encoder, Tokenizer, row};
 use crate::weights::ModelFiles;
-use crate::{Conditioning, Error, Result};
+use crate::{Conditioning, Result};
 
 /// The configuration of a FLUX.1 model.
 pub struct FluxFamily {
@@ -18,26 +18,11 @@ pub struct FluxFamily {
     pooled: Pooled,
 }
 
-/// A text encoder's place in the folder.
-struct Place {
-    tokenizer: &'static str,
-    weights: &'static str,
-    config: &'static str,
-}
-
-const FIRST: Place =
-    Place { tokenizer: "tokenizer", weights: "text_encoder/model.safetensors", config: "text_encoder/config.json" };
-const SECOND: Place = Place {
-    tokenizer: "tokenizer_2",
-    weights: "text_encoder_2/model.safetensors",
-    config: "text_encoder_2/config.json",
-};
-
 impl FluxFamily {
     /// Reads `transformer/config.json` (`file`) of a diffusers folder.
     ///
     /// # Errors
-    /// [`Error::Config`] if it contradicts itself.
+    /// [`crate::Error::Config`] if it contradicts itself.
     pub fn open(files: &ModelFiles, file: &str, pooled: Pooled) -> Result<Self> {
         Ok(Self { config: FluxConfig::parse(file, &files.read(file)?)?, pooled })
     }
@@ -45,8 +30,8 @@ impl FluxFamily {
     /// Where T5 lives: FLUX.1 has CLIP in the first place and T5 in the second; without CLIP, T5 is the first.
     fn t5_place(&self) -> &'static Place {
         match self.pooled {
-            Pooled::Clip => &SECOND,
-            Pooled::T5Mean => &FIRST,
+            Pooled::Clip => &Place::SECOND,
+            Pooled::T5Mean => &Place::FIRST,
         }
     }
 }
@@ -56,17 +41,12 @@ impl Family for FluxFamily {
         if self.config.guidance_embeds { "flux-dev" } else { "flux-schnell" }
     }
 
-    fn check(&self, vae: &VaeConfig) -> Result<()> {
-        let (transformer, vae) = (self.config.latent_channels(), vae.latent_channels);
-        if transformer == vae {
-            return Ok(());
-        }
-        let what = format!("{vae} latent channels, but the transformer works on {transformer}");
-        Err(Error::Config { file: "vae/config.json".into(), what })
+    fn latent_channels(&self) -> usize {
+        self.config.latent_channels()
     }
 
     fn patch(&self) -> usize {
-        2
+        PATCH
     }
 
     fn hidden(&self) -> usize {
@@ -79,35 +59,18 @@ impl Family for FluxFamily {
 
     fn text_weights(&self) -> Vec<&'static str> {
         match self.pooled {
-            Pooled::Clip => vec![FIRST.weights, SECOND.weights],
-            Pooled::T5Mean => vec![FIRST.weights],
+            Pooled::Clip => vec![Place::FIRST.weights, Place::SECOND.weights],
+            Pooled::T5Mean => vec![Place::FIRST.weights],
         }
     }
 
     fn load_text(&self, load: &Load<'_>, text_length: usize) -> Result<Box<dyn TextEncoder>> {
         let pooling = match self.pooled {
             Pooled::T5Mean => Pooling::T5Mean,
-            Pooled::Clip => {
-                let config = ClipTextConfig::parse(FIRST.config, &load.files.read(FIRST.config)?)?;
-                let tokenizer = clip_tokenizer(load.files, &FIRST)?;
-                let encoder =
-                    load.part(FIRST.weights, |reader| Ok((ClipText::load(&config, reader)?, clip::OPTIONAL)))?;
-                Pooling::Clip(Box::new((tokenizer, encoder)))
-            }
+            Pooled::Clip => Pooling::Clip(Box::new(Place::FIRST.clip(load, &Frame::clip_l())?)),
         };
-        let place = self.t5_place();
-        let config = T5Config::parse(place.config, &load.files.read(place.config)?)?;
-        if config.d_model != self.config.joint_attention_dim {
-            let what = format!(
-                "features are {} wide, but the transformer reads {}",
-                config.d_model, self.config.joint_attention_dim
-            );
-            return Err(Error::Config { file: place.config.into(), what });
-        }
-        let file = format!("{}/tokenizer.json", place.tokenizer);
-        let tokenizer = Tokenizer::from_bytes(&file, &load.files.read(&file)?, &Frame::t5(text_length))?;
-        let encoder = load.part(place.weights, |reader| Ok((T5Encoder::load(&config, reader)?, t5::OPTIONAL)))?;
-        Ok(Box::new(FluxText { pooling, tokenizer, t5: encoder, device: load.device.clone() }))
+        let (tokenizer, t5) = self.t5_place().t5(load, text_length, self.config.joint_attention_dim)?;
+        Ok(Box::new(FluxText { pooling, tokenizer, t5, device: load.device.clone() }))
     }
 
     fn load_transformer(&self, load: &Load<'_>) -> Result<Box<dyn Transformer>> {
@@ -118,19 +81,6 @@ impl Family for FluxFamily {
         })?;
         Ok(Box::new(transformer))
     }
-}
-
-/// CLIP's tokenizer: `tokenizer.json` where there is one, else the two files FLUX.1 ships.
-fn clip_tokenizer(files: &ModelFiles, place: &Place) -> Result<Tokenizer> {
-    let file = format!("{}/tokenizer.json", place.tokenizer);
-    if files.has(&file) {
-        return Tokenizer::from_bytes(&file, &files.read(&file)?, &Frame::clip_l());
-    }
-    let (vocab, merges) = (format!("{}/vocab.json", place.tokenizer), format!("{}/merges.txt", place.tokenizer));
-    let (vocab_json, merges_txt) = (files.read(&vocab)?, files.read(&merges)?);
-    let merges_txt = std::str::from_utf8(&merges_txt)
-        .map_err(|e| Error::Tokenizer { file: merges.clone(), what: format!("not UTF-8 ({e})") })?;
-    Tokenizer::from_clip_vocabulary(&vocab, &vocab_json, merges_txt, &Frame::clip_l())
 }
 
 /// T5 features of every position, and one vector for the whole prompt.
@@ -168,11 +118,6 @@ impl TextEncoder for FluxText {
     fn unknown_words(&self, known: &BTreeSet<String>, prompt: &str) -> Result<Vec<String>> {
         self.tokenizer.unknown_words(known, prompt)
     }
-}
-
-/// Ids as a batch of one, `(1, l)`.
-fn row(ids: &[u32], device: &Device) -> Result<Tensor> {
-    Ok(Tensor::from_slice(ids, (1, ids.len()), device)?)
 }
 
 impl Transformer for FluxTransformer {

@@ -4,16 +4,18 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::Tensor;
 
-use super::blocks::{DoubleBlock, NormOut, SingleBlock, TimeTextEmbed};
-use super::packing::{pack, unpack};
+use super::blocks::{DoubleBlock, SingleBlock};
+use super::packing::{PATCH, unpack};
 use super::{FluxConfig, positions};
+use crate::Result;
 use crate::conditioning::Conditioning;
+use crate::mmdit::{ModulatedNorm, TimeTextEmbed};
 use crate::ops::activation::silu;
 use crate::ops::linear::Linear;
+use crate::ops::patches::patches;
 use crate::ops::rope::Rotary;
 use crate::probe::{OnTick, Probe};
 use crate::weights::Reader;
-use crate::{Error, Result};
 
 /// Latents, time and prompt to velocity.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ pub struct FluxTransformer {
     time_text_embed: TimeTextEmbed,
     transformer_blocks: Vec<DoubleBlock>,
     single_transformer_blocks: Vec<SingleBlock>,
-    norm_out: NormOut,
+    norm_out: ModulatedNorm,
     proj_out: Linear,
     config: FluxConfig,
     /// The rotations of the last call: every step of a picture asks for the same.
@@ -43,19 +45,19 @@ impl FluxTransformer {
     /// # Errors
     /// Those of [`Reader::tensor`].
     pub fn load(config: &FluxConfig, reader: &Reader<'_>) -> Result<Self> {
-        let d = config.hidden();
+        let (d, sizes) = (config.hidden(), config.sizes());
         let (double, single) = (reader.at("transformer_blocks"), reader.at("single_transformer_blocks"));
         Ok(Self {
             x_embedder: Linear::load(&reader.at("x_embedder"), config.in_channels, d)?,
             context_embedder: Linear::load(&reader.at("context_embedder"), config.joint_attention_dim, d)?,
-            time_text_embed: TimeTextEmbed::load(config, &reader.at("time_text_embed"))?,
+            time_text_embed: TimeTextEmbed::load(&config.inputs(), d, &reader.at("time_text_embed"))?,
             transformer_blocks: (0..config.num_layers)
-                .map(|i| DoubleBlock::load(config, &double.at(i)))
+                .map(|i| DoubleBlock::load(sizes, &double.at(i)))
                 .collect::<Result<_>>()?,
             single_transformer_blocks: (0..config.num_single_layers)
-                .map(|i| SingleBlock::load(config, &single.at(i)))
+                .map(|i| SingleBlock::load(sizes, &single.at(i)))
                 .collect::<Result<_>>()?,
-            norm_out: NormOut::load(config, &reader.at("norm_out"))?,
+            norm_out: ModulatedNorm::load(d, &reader.at("norm_out"))?,
             proj_out: Linear::load(&reader.at("proj_out"), d, config.in_channels)?,
             config: config.clone(),
             rotary: Mutex::default(),
@@ -77,7 +79,7 @@ impl FluxTransformer {
     /// `tick` is called between blocks; its error ends the pass and is returned.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an odd height or width, for conditioning of another model and for a missing guidance;
+    /// [`crate::Error::Invalid`] for an odd height or width, for conditioning of another model and for a missing guidance;
     /// the error of `tick`.
     pub fn forward(
         &self,
@@ -100,8 +102,8 @@ impl FluxTransformer {
         sigma: f64,
         probe: &mut dyn Probe,
     ) -> Result<Tensor> {
-        let grid = self.check(latents, conditioning, sigma)?;
-        let mut image = self.x_embedder.forward(&pack(latents)?)?;
+        let grid = self.config.inputs().grid(latents, conditioning, sigma)?;
+        let mut image = self.x_embedder.forward(&patches(latents, PATCH)?)?;
         probe.tensor("x_embedder", &image);
         let mut text = self.context_embedder.forward(&conditioning.context)?;
         probe.tensor("context_embedder", &text);
@@ -129,37 +131,6 @@ impl FluxTransformer {
         let x = self.norm_out.forward(&x.narrow(1, l, n)?, &vector)?;
         probe.tensor("norm_out", &x);
         unpack(&self.proj_out.forward(&x)?, grid)
-    }
-
-    /// The rows and columns of image tokens, if everything fits together.
-    fn check(&self, latents: &Tensor, conditioning: &Conditioning, sigma: f64) -> Result<(usize, usize)> {
-        let (b, c, h, w) = latents.dims4()?;
-        if h % 2 != 0 || w % 2 != 0 || h == 0 || w == 0 {
-            let what = format!("latents of {w} x {h} cannot be cut into tokens of 2 x 2");
-            return Err(Error::invalid(
-                what,
-                "ask for a width and height that are multiples of twice the VAE's factor",
-            ));
-        }
-        let config = &self.config;
-        if c != config.latent_channels() {
-            let what = format!("the transformer works on {} latent channels, got {c}", config.latent_channels());
-            return Err(Error::invalid(what, "use the VAE that belongs to this transformer"));
-        }
-        let (context, pooled) = (conditioning.context.dims(), conditioning.pooled.dims());
-        let fits = matches!(context, [n, l, d] if *n == b && *l > 0 && *d == config.joint_attention_dim);
-        if !fits || pooled != [b, config.pooled_projection_dim] {
-            let (d, p) = (config.joint_attention_dim, config.pooled_projection_dim);
-            let what = format!(
-                "the transformer needs text features ({b}, l, {d}) and a pooled vector ({b}, {p}), got {context:?} and {pooled:?}"
-            );
-            return Err(Error::invalid(what, "use the text encoders that belong to this transformer"));
-        }
-        if !sigma.is_finite() || conditioning.guidance.is_some_and(|guidance| !guidance.is_finite()) {
-            let what = format!("sigma {sigma} and guidance {:?} must be finite numbers", conditioning.guidance);
-            return Err(Error::invalid(what, "check the schedule and the guidance"));
-        }
-        Ok((h / 2, w / 2))
     }
 
     fn rotary(&self, sequence: Sequence, latents: &Tensor) -> Result<Rotary> {

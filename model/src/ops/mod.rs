@@ -7,5 +7,6 @@ pub mod group_norm;
 mod host;
 pub mod linear;
 pub mod norm;
+pub mod patches;
 pub mod rope;
 pub mod timestep;

@@ -38,33 +38,47 @@ impl Pipeline {
     ) -> Result<Box<dyn Velocity<Latents> + 'a>> {
         let transformer = self.parts.as_ref().ok_or(Error::Cancelled)?.transformer.as_ref();
         let tilt = self.target(request)?;
-        let side = |conditioning: &'a Conditioning| -> Box<dyn Velocity<Latents> + 'a> {
-            let field = Conditioned { transformer, conditioning };
+        let side = |field: Conditioned<'a>| -> Box<dyn Velocity<Latents> + 'a> {
             match &tilt {
                 None => Box::new(field),
                 Some((target, strength)) => Box::new(Tilted { field, target: (*target).clone(), strength: *strength }),
             }
         };
-        Ok(Box::new(Guided {
-            positive: side(&conditions.positive),
-            negative: side(&conditions.negative),
-            weakened: Absent,
-            rule: self.spec.rules.build(&request.rule)?,
-        }))
+        let Conditions { positive, negative } = conditions;
+        let whole = |conditioning| Conditioned { transformer: Network::Whole(transformer), conditioning };
+        let rule = self.spec.rules.build(&request.rule)?;
+        let weakened: Box<dyn Velocity<Latents> + 'a> = match rule.needs_weakened() {
+            false => Box::new(Absent),
+            true => {
+                let transformer = Network::Weakened(transformer.without(&request.skip_layers)?);
+                side(Conditioned { transformer, conditioning: positive })
+            }
+        };
+        Ok(Box::new(Guided { positive: side(whole(positive)), negative: side(whole(negative)), weakened, rule }))
     }
 }
 
 /// The transformer under one conditioning, as a velocity field.
 struct Conditioned<'a> {
-    transformer: &'a dyn Transformer,
+    transformer: Network<'a>,
     conditioning: &'a Conditioning,
+}
+
+/// The transformer, or the worse one that it makes of itself.
+enum Network<'a> {
+    Whole(&'a dyn Transformer),
+    Weakened(Box<dyn Transformer + 'a>),
 }
 
 impl Velocity<Latents> for Conditioned<'_> {
     fn velocity(&mut self, x: &Latents, sigma: f64, meter: &mut Meter<'_>) -> flowline_sampler::Result<Latents> {
         meter.evaluation()?;
         let mut tick = || meter.tick().map_err(Error::from);
-        let v = self.transformer.velocity(x.tensor(), self.conditioning, sigma, &mut tick);
+        let transformer = match &self.transformer {
+            Network::Whole(transformer) => *transformer,
+            Network::Weakened(transformer) => transformer.as_ref(),
+        };
+        let v = transformer.velocity(x.tensor(), self.conditioning, sigma, &mut tick);
         v.and_then(Latents::new).map_err(foreign)
     }
 }

@@ -22,7 +22,7 @@ impl Pipeline {
         }
         let mut total = 0;
         for weights in &self.spec.record().weights {
-            total += self.files.weights(&weights.file)?.bytes();
+            total += self.files.size(&weights.file)?;
         }
         let (before, last) = (Cell::new(0), Cell::new(0));
         let part = Cell::new("text encoder");

@@ -43,7 +43,8 @@ impl Pipeline {
             let more = if shown.len() < cut.len() { "…" } else { "" };
             let message = format!(
                 "the prompt is too long for {} ({} tokens of text); from here on it was cut: \"{shown}{more}\"",
-                self.spec.name, self.spec.text_length
+                self.spec.name,
+                self.spec.family.prompt_tokens(self.spec.text_length)
             );
             warnings.push(Warning::new("prompt-cut", message));
         }

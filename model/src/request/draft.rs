@@ -38,6 +38,8 @@ pub struct Draft {
     pub cfg: Option<f64>,
     /// The rule of classifier-free guidance and its parameters. Its `scale` and `cfg` are one number.
     pub rule: Option<Choice>,
+    /// The layers that skip-layer guidance skips, in place of [`Spec::skip_layers`].
+    pub skip_layers: Option<Vec<usize>>,
     /// Where the noise comes from.
     pub rng: Option<Rng>,
     /// The picture to be pulled towards, which [`crate::Pipeline::hold_target`] took.
@@ -93,6 +95,16 @@ impl Draft {
             }
         };
         let (rule, cfg) = rule::resolve(self.rule.as_ref(), self.cfg, spec)?;
+        let weakens = spec.rules.build(&rule)?.needs_weakened();
+        let skip_layers = match &self.skip_layers {
+            _ if !weakens => Vec::new(),
+            Some(layers) => layers.clone(),
+            None => spec.skip_layers.clone(),
+        };
+        if !weakens && self.skip_layers.is_some() {
+            let message = format!("the guidance {rule} skips no layers; add +skip-layer for that");
+            warnings.push(Warning::new("skip-layers-unused", message));
+        }
         let guidance = match (self.guidance, defaults.guidance) {
             (given, Some(default)) => Some(given.unwrap_or(default)),
             (None, None) => None,
@@ -121,6 +133,7 @@ impl Draft {
             guidance,
             cfg,
             rule,
+            skip_layers,
             rng: self.rng.unwrap_or_default(),
             tilt: self.tilt.clone(),
             branch: branch.map(Box::new),

@@ -59,8 +59,7 @@ pub(super) fn resolve(rule: Option<&Choice>, cfg: Option<f64>, spec: &Spec) -> R
     }
 }
 
-/// Refuses a rule of a request that may come from anywhere: one that does not fit its `cfg`, and one that needs what
-/// the model cannot give.
+/// Refuses a rule of a request that may come from anywhere if it does not fit its `cfg`.
 pub(super) fn check(rule: &Choice, cfg: f64, spec: &Spec) -> Result<()> {
     in_cfg_range(cfg)?;
     let complete = spec.rules.complete(rule)?;
@@ -68,9 +67,29 @@ pub(super) fn check(rule: &Choice, cfg: f64, spec: &Spec) -> Result<()> {
         let what = format!("cfg is {cfg}, and the guidance is {complete}");
         return Err(Error::invalid(what, "they are one number: give --cfg or the rule's scale"));
     }
-    if spec.rules.build(&complete)?.needs_weakened() {
-        let what = format!("{} cannot skip layers, and the guidance {complete} needs that", spec.name);
+    Ok(())
+}
+
+/// Refuses layers to skip, of a request that may come from anywhere, if the rule skips none, and a rule that skips some
+/// if there are none, or not those.
+pub(super) fn check_skip_layers(rule: &Choice, layers: &[usize], spec: &Spec) -> Result<()> {
+    let (name, there) = (&spec.name, spec.family.layers());
+    if !spec.rules.build(rule)?.needs_weakened() {
+        return match layers {
+            [] => Ok(()),
+            _ => {
+                let what = format!("the layers {layers:?} should be skipped, and the guidance {rule} skips none");
+                Err(Error::invalid(what, "leave the layers out, or add +skip-layer to the guidance"))
+            }
+        };
+    }
+    if there == 0 || layers.is_empty() {
+        let what = format!("{name} cannot skip layers, and the guidance {rule} needs that");
         return Err(Error::invalid(what, "leave +skip-layer out, or set its scale to 0"));
+    }
+    if let Some(layer) = layers.iter().find(|layer| **layer >= there) {
+        let what = format!("{name} cannot skip layer {layer}, it has {there} layers");
+        return Err(Error::invalid(what, format!("choose among 0 to {}", there - 1)));
     }
     Ok(())
 }

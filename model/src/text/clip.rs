@@ -99,6 +99,7 @@ pub struct ClipText {
     layers: Vec<Layer>,
     final_layer_norm: LayerNorm,
     text_projection: Option<Linear>,
+    config: ClipTextConfig,
 }
 
 impl ClipText {
@@ -124,7 +125,23 @@ impl ClipText {
                 .has("weight")
                 .then(|| Linear::load_no_bias(&projection, width, config.projection_dim))
                 .transpose()?,
+            config: config.clone(),
         })
+    }
+
+    /// The sizes it was loaded with.
+    pub fn config(&self) -> &ClipTextConfig {
+        &self.config
+    }
+
+    /// Whether the checkpoint has the text projection.
+    pub fn has_projection(&self) -> bool {
+        self.text_projection.is_some()
+    }
+
+    /// Channels of the pooled vector, projected if there is a projection.
+    pub fn pooled_width(&self) -> usize {
+        if self.has_projection() { self.config.projection_dim } else { self.config.hidden_size }
     }
 
     /// ids (b, l) u32, l at most `max_position_embeddings`.

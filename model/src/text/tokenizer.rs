@@ -24,6 +24,9 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// Ids that CLIP reads.
+    pub const CLIP_LENGTH: usize = 77;
+
     /// T5: `</s>` after the prompt, `<pad>` behind it. FLUX.1 reads 512 tokens, schnell 256.
     pub fn t5(length: usize) -> Self {
         Self { length, start: None, end: "</s>".into(), pad: "<pad>".into() }
@@ -32,7 +35,7 @@ impl Frame {
     /// CLIP-L: 77 ids, filled up with the end token.
     pub fn clip_l() -> Self {
         let end = "<|endoftext|>";
-        Self { length: 77, start: Some("<|startoftext|>".into()), end: end.into(), pad: end.into() }
+        Self { length: Self::CLIP_LENGTH, start: Some("<|startoftext|>".into()), end: end.into(), pad: end.into() }
     }
 
     /// CLIP-G: 77 ids, filled up with the token of id 0, an exclamation mark (Stability-AI/sd3.5 `other_impls.py`).

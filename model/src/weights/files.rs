@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 
 use super::Weights;
 use super::hash::{HashCache, sha256};
+use super::safetensors::TensorFile;
+use super::split::Split;
 use crate::{Error, Result};
 
 /// The files of one model.
@@ -66,18 +68,58 @@ impl ModelFiles {
         serde_json::from_slice(&bytes).map_err(|e| Error::Config { file: file.to_owned(), what: e.to_string() })
     }
 
-    /// Opens a weight file.
+    /// Whether there is a weight file of this name, whole or split.
+    pub fn has_weights(&self, file: &str) -> bool {
+        self.has(file) || self.has(&format!("{file}.index.json"))
+    }
+
+    /// The files that the weight file `file` consists of: itself, or those that its index names, sorted. Where both are
+    /// there, the whole one counts.
     ///
     /// # Errors
-    /// [`Error::Config`] if it is not there, else those of [`Weights::open`].
+    /// [`Error::Config`] for an index that is none.
+    pub fn weight_files(&self, file: &str) -> Result<Vec<String>> {
+        Ok(match Split::read(self, file)? {
+            Some(split) => split.shards().into_iter().map(str::to_owned).collect(),
+            None => vec![file.to_owned()],
+        })
+    }
+
+    /// Opens a weight file, whole or split.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it or a file of its index is not there, or the index is wrong, [`Error::WeightFile`] if one
+    /// is truncated, its header lies, or two hold the same tensor, else [`Error::Io`].
     pub fn weights(&self, file: &str) -> Result<Weights> {
+        match Split::read(self, file)? {
+            Some(split) => split.join(|shard| self.tensors(shard)),
+            None => Weights::whole(self.tensors(file)?),
+        }
+    }
+
+    /// Opens one safetensors file.
+    fn tensors(&self, file: &str) -> Result<TensorFile> {
         match self {
             Self::Embedded(_) => match self.read(file)? {
-                Cow::Borrowed(bytes) => Weights::embedded(file, bytes),
+                Cow::Borrowed(bytes) => TensorFile::embedded(file, bytes),
                 Cow::Owned(_) => Err(missing(file)),
             },
-            Self::Folder(folder) if self.has(file) => Weights::open(&folder.join(file)),
+            Self::Folder(folder) if self.has(file) => TensorFile::open(&folder.join(file)),
             Self::Folder(_) => Err(missing(file)),
+        }
+    }
+
+    /// The size of a file in bytes.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if a built-in model has no such file, [`Error::Io`] if it cannot be read.
+    pub fn size(&self, file: &str) -> Result<u64> {
+        match self {
+            Self::Embedded(_) => Ok(self.read(file)?.len() as u64),
+            Self::Folder(folder) => {
+                let path = folder.join(file);
+                Ok(std::fs::metadata(&path).map_err(|e| Error::io(&path, e))?.len())
+            }
         }
     }
 

@@ -2,8 +2,10 @@
 
 mod files;
 mod hash;
+mod reader;
 mod safetensors;
+mod split;
 
 pub use self::files::ModelFiles;
 pub use self::hash::{HashCache, sha256};
-pub use self::safetensors::{OnRead, Reader, Weights};
+pub use self::reader::{OnRead, Reader, Weights};
