@@ -63,7 +63,8 @@ fn every_tensor_in_the_authors_names_is_the_one_in_diffusers_names_and_none_is_l
 
 #[test]
 fn a_folder_whose_parts_have_the_authors_names_makes_the_same_bits_whole_and_split() {
-    let models: [(fn() -> TempDir, &str); 4] = [
+    type Folder = fn() -> TempDir;
+    let models: [(Folder, &str); 4] = [
         (|| flux_folder("flux_dev"), PAIRS[0].1),
         // Here the weights of the guidance are left unread.
         (|| flux_folder("flux_schnell"), PAIRS[0].1),
@@ -171,8 +172,8 @@ fn a_damaged_checkpoint_in_the_authors_names_is_refused_in_words_of_both_names()
     );
     assert_eq!(
         put("x_embedder.weight", &[32, 64]),
-        "tensor 'x_embedder.weight' is what 'img_in.weight' in transformer/diffusion_pytorch_model.safetensors is: \
-         x_embedder.weight"
+        "tensor 'x_embedder.weight' and 'img_in.weight' in transformer/diffusion_pytorch_model.safetensors are one to \
+         the network: 'x_embedder.weight'"
     );
     assert_eq!(
         put("single_blocks.2.linear2.bias", &[32]),

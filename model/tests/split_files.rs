@@ -32,7 +32,8 @@ fn split_all(folder: &Path, parts: &[&str]) {
 
 #[test]
 fn a_model_whose_every_part_is_split_makes_the_same_bits() {
-    let models: [(fn() -> TempDir, &[&str]); 3] = [
+    type Folder = fn() -> TempDir;
+    let models: [(Folder, &[&str]); 3] = [
         (|| flux_folder("flux_dev"), &["text_encoder", "text_encoder_2", "transformer", "vae"]),
         (|| sd3_folder("sd3"), &["text_encoder", "text_encoder_2", "text_encoder_3", "transformer", "vae"]),
         (|| sd3_folder("sd35_medium"), &["text_encoder", "text_encoder_2", "text_encoder_3", "transformer", "vae"]),

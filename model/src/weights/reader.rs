@@ -63,27 +63,28 @@ impl Weights {
         let names = Names::of(&stored.iter().flatten().map(|(name, _)| name.as_str()).collect());
         let mut tensors: BTreeMap<String, Place> = BTreeMap::new();
         for (at, (file, stored)) in files.iter().zip(&stored).enumerate() {
-            let broken = |what: String| Error::WeightFile { file: file.name().to_owned(), what };
+            let broken = |what: String| Err(Error::WeightFile { file: file.name().to_owned(), what });
             for (stored, info) in stored {
                 for part in names.as_ref().map_or_else(|| itself(stored), |names| names.parts(stored)) {
-                    if let Some(other) = tensors.get(&part.name) {
+                    let (wanted, rows) = (&part.name, part.rows);
+                    if let Some(other) = tensors.get(wanted) {
                         let there = files.get(other.file).map_or(&*name, TensorFile::name);
-                        return Err(broken(match other.stored == *stored {
-                            true => format!("tensor '{stored}' is here and in {there}"),
-                            false => {
-                                format!("tensor '{stored}' is what '{}' in {there} is: {}", other.stored, part.name)
-                            }
-                        }));
+                        if other.stored == *stored {
+                            return broken(format!("tensor '{stored}' is here and in {there}"));
+                        }
+                        let other = &other.stored;
+                        return broken(format!(
+                            "tensor '{stored}' and '{other}' in {there} are one to the network: '{wanted}'"
+                        ));
                     }
                     let Some(shape) = part.shape(&info.shape) else {
-                        let of = part.rows.of;
-                        return Err(broken(format!(
-                            "tensor '{stored}' has shape {:?}, which cannot be cut into {of} equal parts",
-                            info.shape
-                        )));
+                        let (found, of) = (&info.shape, rows.of);
+                        return broken(format!(
+                            "tensor '{stored}' has shape {found:?}, which cannot be cut into {of} equal parts"
+                        ));
                     };
                     let (stored, info) = (stored.clone(), (*info).clone());
-                    tensors.insert(part.name, Place { file: at, stored, info, rows: part.rows, shape });
+                    tensors.insert(part.name, Place { file: at, stored, info, rows, shape });
                 }
             }
         }
