@@ -32,7 +32,8 @@ fn split_all(folder: &Path, parts: &[&str]) {
 
 #[test]
 fn a_model_whose_every_part_is_split_makes_the_same_bits() {
-    let models: [(fn() -> TempDir, &[&str]); 3] = [
+    type Folder = fn() -> TempDir;
+    let models: [(Folder, &[&str]); 3] = [
         (|| flux_folder("flux_dev"), &["text_encoder", "text_encoder_2", "transformer", "vae"]),
         (|| sd3_folder("sd3"), &["text_encoder", "text_encoder_2", "text_encoder_3", "transformer", "vae"]),
         (|| sd3_folder("sd35_medium"), &["text_encoder", "text_encoder_2", "text_encoder_3", "transformer", "vae"]),
@@ -167,6 +168,16 @@ fn a_tensor_that_does_not_fit_is_told_with_the_file_it_is_in() {
     assert_eq!(error.to_string(), format!("{}: unknown tensor 'extra' of shape [3]", shard(2)));
 
     tensors.remove("extra");
+    tensors.remove("context_embedder.weight");
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    let entry = format!("\"context_embedder.weight\":\"{}\",", shard(2).trim_start_matches("transformer/"));
+    change(folder.path(), &entry, "");
+    let error = open(&folder).encode("a cat").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{INDEX}: tensor 'context_embedder.weight' is missing (expected shape [32, 48])")
+    );
+
     tensors.insert("context_embedder.weight".into(), extra);
     candle_core::safetensors::save(&tensors, &path).unwrap();
     let error = open(&folder).encode("a cat").unwrap_err().to_string();

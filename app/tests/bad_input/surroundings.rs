@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::binary::{PNG_SIGNATURE, Sandbox, copy_folder};
 
 const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
+const SHARD: &str = "diffusion_pytorch_model-00001-of-00002.safetensors";
 const VAE: &str = "vae/diffusion_pytorch_model.safetensors";
 
 /// Puts what is called `name` into `dir`.
@@ -105,6 +106,7 @@ pub fn prepare(name: &str, dir: &Path) {
         }
 
         "a-note" => write("home/notes.txt", b""),
+        "a-model" => model(&|_| {}),
         "a-model-without-VAE" => model(&|model| fs::remove_file(model.join(VAE)).expect("the file")),
         "a-model-without-tokenizer" => {
             model(&|model| fs::remove_file(model.join("tokenizer/tokenizer.json")).expect("the file"));
@@ -136,6 +138,11 @@ pub fn prepare(name: &str, dir: &Path) {
             let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat();
             fs::write(model.join(TRANSFORMER), bytes).expect("the file");
         }),
+        "a-model-without-one-of-its-shards" => {
+            indexed(dir, "x_embedder.bias", "diffusion_pytorch_model-00002-of-00002.safetensors");
+        }
+        "a-model-whose-index-leaves-the-folder" => indexed(dir, "x_embedder.bias", "../../secret.safetensors"),
+        "a-model-whose-index-lies" => indexed(dir, "x_embedder.heavy", SHARD),
         "a-model-with-the-VAE-as-transformer" => {
             model(&|model| {
                 fs::copy(model.join(VAE), model.join(TRANSFORMER)).expect("a copy");
@@ -188,6 +195,15 @@ fn own_record(dir: &Path, change: impl FnOnce(Value) -> String) {
 fn with(mut record: Value, key: &str, value: Value) -> String {
     record[key] = value;
     record.to_string()
+}
+
+/// A model whose transformer is one shard with an index, which also says that `tensor` is in `shard`.
+fn indexed(dir: &Path, tensor: &str, shard: &str) {
+    prepare("a-model", dir);
+    let path = dir.join("model").join(TRANSFORMER);
+    fs::rename(&path, path.with_file_name(SHARD)).expect("a shard");
+    let index = json!({ "weight_map": { "x_embedder.weight": SHARD, tensor: shard } });
+    fs::write(dir.join("model").join(format!("{TRANSFORMER}.index.json")), index.to_string()).expect("an index");
 }
 
 fn cut(path: &Path, bytes: u64) {

@@ -2,6 +2,7 @@
 
 mod files;
 mod hash;
+mod naming;
 mod reader;
 mod safetensors;
 mod split;

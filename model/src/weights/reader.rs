@@ -12,6 +12,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Shape, Tensor};
 use safetensors::tensor::TensorInfo;
 
+use super::naming::{Names, Rows, itself};
 use super::safetensors::TensorFile;
 use crate::{Error, Result};
 
@@ -31,7 +32,12 @@ pub struct Weights {
 struct Place {
     /// Index of its file.
     file: usize,
+    /// Its name there.
+    stored: String,
     info: TensorInfo,
+    /// Which rows it is of what is stored.
+    rows: Rows,
+    shape: Vec<usize>,
 }
 
 impl Weights {
@@ -51,24 +57,49 @@ impl Weights {
     /// What is in all of `files`, under one name.
     ///
     /// # Errors
-    /// [`Error::WeightFile`] if two of them hold the same tensor.
+    /// [`Error::WeightFile`] if two of them hold the same tensor, or one cannot be cut into what it should consist of.
     pub(super) fn joined(name: String, files: Vec<TensorFile>) -> Result<Self> {
+        let stored: Vec<_> = files.iter().map(TensorFile::tensors).collect();
+        let names = Names::of(&stored.iter().flatten().map(|(name, _)| name.as_str()).collect());
         let mut tensors: BTreeMap<String, Place> = BTreeMap::new();
-        for (at, file) in files.iter().enumerate() {
-            for (tensor, info) in file.tensors() {
-                if let Some(other) = tensors.get(&tensor).and_then(|place| files.get(place.file)) {
-                    let what = format!("tensor '{tensor}' is here and in {}", other.name());
-                    return Err(Error::WeightFile { file: file.name().to_owned(), what });
+        for (at, (file, stored)) in files.iter().zip(&stored).enumerate() {
+            let broken = |what: String| Err(Error::WeightFile { file: file.name().to_owned(), what });
+            for (stored, info) in stored {
+                for part in names.as_ref().map_or_else(|| itself(stored), |names| names.parts(stored)) {
+                    let (wanted, rows) = (&part.name, part.rows);
+                    if let Some(other) = tensors.get(wanted) {
+                        let there = files.get(other.file).map_or(&*name, TensorFile::name);
+                        if other.stored == *stored {
+                            return broken(format!("tensor '{stored}' is here and in {there}"));
+                        }
+                        let other = &other.stored;
+                        return broken(format!(
+                            "tensor '{stored}' and '{other}' in {there} are one to the network: '{wanted}'"
+                        ));
+                    }
+                    let Some(shape) = part.shape(&info.shape) else {
+                        let (found, of) = (&info.shape, rows.of);
+                        return broken(format!(
+                            "tensor '{stored}' has shape {found:?}, which cannot be cut into {of} equal parts"
+                        ));
+                    };
+                    let (stored, info) = (stored.clone(), (*info).clone());
+                    tensors.insert(part.name, Place { file: at, stored, info, rows, shape });
                 }
-                tensors.insert(tensor, Place { file: at, info: info.clone() });
             }
         }
+        drop(stored);
         Ok(Self { name, files, tensors, read: RefCell::default(), bytes_read: Cell::new(0) })
+    }
+
+    /// The tensors by the names that networks ask for, and their shapes.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.tensors.iter().map(|(name, place)| (name.as_str(), place.shape.as_slice()))
     }
 
     /// Number of values.
     pub fn parameters(&self) -> u64 {
-        self.tensors.values().map(|place| place.info.shape.iter().map(|&n| n as u64).product::<u64>()).sum()
+        self.tensors.values().map(|place| place.shape.iter().map(|&n| n as u64).product::<u64>()).sum()
     }
 
     /// A reader at the root of the name tree. Tensors arrive on `device` as f32; `on_read` hears of the progress.
@@ -88,8 +119,8 @@ impl Weights {
             None => Ok(()),
             Some((tensor, place)) => Err(Error::UnknownTensor {
                 file: self.file_of(place).to_owned(),
-                tensor: tensor.clone(),
-                found: place.info.shape.clone(),
+                tensor: place.told(tensor),
+                found: place.shape.clone(),
                 others: left.count(),
             }),
         }
@@ -98,6 +129,13 @@ impl Weights {
     /// The name of the file that holds a tensor.
     fn file_of(&self, place: &Place) -> &str {
         self.files.get(place.file).map_or(&self.name, TensorFile::name)
+    }
+}
+
+impl Place {
+    /// A tensor's name as errors print it: that of the file, and the network's where it is another.
+    fn told(&self, tensor: &str) -> String {
+        if self.stored == tensor { tensor.to_owned() } else { format!("{} ({tensor})", self.stored) }
     }
 }
 
@@ -140,13 +178,12 @@ impl<'a> Reader<'a> {
         let Some((place, file)) = place.and_then(|place| Some((place, weights.files.get(place.file)?))) else {
             return Err(Error::MissingTensor { file: weights.name.clone(), tensor: name, expected: expected() });
         };
-        let info = &place.info;
-        if info.shape != shape.dims() {
-            let (file, found) = (file.name().to_owned(), info.shape.clone());
-            return Err(Error::TensorShape { file, tensor: name, expected: expected(), found });
+        if place.shape != shape.dims() {
+            let (file, found) = (file.name().to_owned(), place.shape.clone());
+            return Err(Error::TensorShape { file, tensor: place.told(&name), expected: expected(), found });
         }
-        let values = file.values(&name, info)?;
-        let read = weights.bytes_read.get() + (info.data_offsets.1 - info.data_offsets.0) as u64;
+        let (values, bytes) = file.values(&place.stored, &place.info, place.rows)?;
+        let read = weights.bytes_read.get() + bytes;
         weights.bytes_read.set(read);
         weights.read.borrow_mut().insert(name);
         if (self.on_read)(read).is_break() {

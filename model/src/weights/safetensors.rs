@@ -11,6 +11,7 @@ use memmap2::Mmap;
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 
+use super::naming::Rows;
 use crate::{Error, Result};
 
 /// A file of tensors, its header read and checked.
@@ -92,23 +93,31 @@ impl TensorFile {
         self.header.info(tensor).is_some()
     }
 
-    /// The values of one of its tensors as f32.
+    /// The values of some rows of one of its tensors as f32, and the number of bytes they have here.
     ///
     /// # Errors
     /// [`Error::TensorDtype`].
-    pub(super) fn values(&self, tensor: &str, info: &TensorInfo) -> Result<Vec<f32>> {
+    pub(super) fn values(&self, tensor: &str, info: &TensorInfo, rows: Rows) -> Result<(Vec<f32>, u64)> {
         let (from, to) = info.data_offsets;
         let bytes = &self.data[self.start + from..self.start + to];
-        Ok(match info.dtype {
-            Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            Dtype::BF16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-            Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-            Dtype::F64 => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
-            other => {
-                let (file, tensor) = (self.name.clone(), tensor.to_owned());
-                return Err(Error::TensorDtype { file, tensor, dtype: format!("{other:?}") });
+        let share = bytes.len() / rows.of;
+        let (mut values, mut read) = (Vec::new(), 0);
+        values.reserve_exact(info.shape.iter().product::<usize>() / rows.of * rows.taken.len());
+        for taken in rows.taken {
+            let bytes = &bytes[taken * share..(taken + 1) * share];
+            match info.dtype {
+                Dtype::F32 => values.extend(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
+                Dtype::BF16 => values.extend(bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32())),
+                Dtype::F16 => values.extend(bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32())),
+                Dtype::F64 => values.extend(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32)),
+                other => {
+                    let (file, tensor) = (self.name.clone(), tensor.to_owned());
+                    return Err(Error::TensorDtype { file, tensor, dtype: format!("{other:?}") });
+                }
             }
-        })
+            read += bytes.len() as u64;
+        }
+        Ok((values, read))
     }
 }
 
