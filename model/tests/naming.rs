@@ -45,7 +45,7 @@ fn assert_same(weights: &Weights, want: &HashMap<String, Tensor>) {
     let reader = weights.reader(&Device::Cpu, &|_| ControlFlow::Continue(()));
     let values = |x: &Tensor| x.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
     for (name, want) in want {
-        assert_eq!(values(&reader.tensor(name, want.dims()).unwrap()), values(want), "{name}");
+        assert!(values(&reader.tensor(name, want.dims()).unwrap()) == values(want), "{name}");
     }
     weights.finish(&[]).unwrap();
     assert_eq!(weights.parameters(), want.values().map(|x| x.elem_count() as u64).sum::<u64>());
