@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl<T: Measure> Samplers<T> {
-    /// The samplers of this crate. One of them, `adaptive`, asks for norms; the others live on [`Latent`].
+    /// The samplers of this crate. One of them, `adaptive`, asks for norms; the others live on [`crate::Latent`].
     pub fn builtin() -> Self {
         let entries = vec![
             exponential::euler(),
