@@ -2,6 +2,7 @@
 //! by `Draft::resolve`.
 
 pub mod grid;
+mod model;
 mod playground;
 mod plot;
 mod refusal;
@@ -16,6 +17,7 @@ use flowline_sampler::catalog::Choice;
 
 use crate::{Registry, Result};
 pub use grid::Grid;
+pub use model::Model;
 pub use playground::Playground;
 pub use plot::Plot;
 pub use values::{BranchPoint, PICTURES_AT_ONCE, Seeds, Sigmas, TiltBy, listed_sigmas};
@@ -128,9 +130,9 @@ pub struct Generate {
     #[arg(long, value_name = "FILE[@K]", value_hint = ValueHint::FilePath, conflicts_with = "from")]
     pub branch: Option<BranchPoint>,
 
-    /// A model's name (`flowline models`) or its folder
-    #[arg(short, long, value_parser = values::model_parser(), hide_possible_values = true, value_hint = ValueHint::DirPath)]
-    pub model: Option<String>,
+    /// Which model, and how it is opened.
+    #[command(flatten)]
+    pub model: Model,
     /// Width in pixels
     #[arg(short = 'W', long, value_name = "PIXELS", value_parser = values::pixels, allow_hyphen_values = true)]
     pub width: Option<u32>,

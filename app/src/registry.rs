@@ -3,9 +3,7 @@
 //! A program of one's own is a `main` of five lines: it adds to [`Registry::builtin`] and hands the result to
 //! [`crate::run`]. Help, listings, `verify`, experiments, records and the window then know the new sampler.
 
-use std::path::Path;
-
-use flowline_model::{Latents, Pipeline, Result};
+use flowline_model::{Latents, Opening, Pipeline, Result};
 use flowline_sampler::Sampler;
 use flowline_sampler::catalog::{About, BuildSchedule, Entry, Samplers, Schedules, Values};
 
@@ -57,12 +55,12 @@ impl Registry {
         &self.schedules
     }
 
-    /// Opens a model that may be sampled with all of these; see [`Pipeline::open`].
+    /// Opens a model that may be sampled with all of these; see [`Pipeline::open_as`].
     ///
     /// # Errors
-    /// Those of [`Pipeline::open`].
-    pub fn open(&self, model: &str, cache: Option<&Path>) -> Result<Pipeline> {
-        let mut pipeline = Pipeline::open(model, cache)?;
+    /// Those of [`Pipeline::open_as`].
+    pub fn open(&self, opening: &Opening) -> Result<Pipeline> {
+        let mut pipeline = Pipeline::open_as(opening)?;
         let spec = pipeline.spec_mut();
         spec.samplers = self.samplers.clone();
         spec.schedules = self.schedules.clone();

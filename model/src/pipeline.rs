@@ -26,7 +26,7 @@ use crate::family::{Encoding, TextEncoder, Transformer};
 use crate::spec::Spec;
 use crate::vae::Autoencoder;
 use crate::weights::{HashCache, ModelFiles};
-use crate::{Error, Latents, Request, Result, catalog, vae};
+use crate::{Error, Latents, Opening, Request, Result, catalog, vae};
 use held::Held;
 use observer::Observer;
 use walk::{Begin, Walk};
@@ -59,8 +59,17 @@ impl Pipeline {
     /// remembered in `cache`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no such model, else what is wrong with its files.
+    /// Those of [`Pipeline::open_as`].
     pub fn open(model: &str, cache: Option<&Path>) -> Result<Self> {
+        Self::open_as(&Opening::named(model, cache))
+    }
+
+    /// The model that `opening` names.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such model, else what is wrong with its files.
+    pub fn open_as(opening: &Opening) -> Result<Self> {
+        let model = opening.model.as_str();
         let (files, entry) = match catalog::find(model) {
             Ok(entry) => match entry.source {
                 catalog::Source::Embedded(files) => (ModelFiles::Embedded(files), Some(entry)),
@@ -73,7 +82,7 @@ impl Pipeline {
             Err(_) if is_path(model) => (ModelFiles::folder(Path::new(model))?, None),
             Err(unknown) => return Err(unknown),
         };
-        let spec = Spec::open(&files, entry, &mut HashCache::open(cache))?;
+        let spec = Spec::open(&files, entry, &mut HashCache::open(opening.cache.as_deref()))?;
         Ok(Self {
             spec,
             files,

@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor};
 use flowline_model::ops::activation::{gelu_erf, gelu_tanh, quick_gelu, silu};
 use flowline_model::ops::linear::Linear;
 use flowline_model::ops::norm::{layer_norm, rms_norm};
+use flowline_model::ops::weight::Weight;
 use parity::{assert_agrees, relative_error, tensors};
 
 fn ops() -> HashMap<String, Tensor> {
@@ -57,7 +58,7 @@ fn a_linear_map_works_on_any_number_of_leading_dimensions_and_on_views() {
     let device = Device::Cpu;
     let weight = Tensor::from_vec(vec![1f32, 2., 3., 4., 5., 6.], (2, 3), &device).unwrap();
     let bias = Tensor::from_vec(vec![10f32, 20.], 2, &device).unwrap();
-    let linear = Linear::new(weight, Some(bias));
+    let linear = Linear::new(Weight::Dense(weight), Some(bias));
     let x = Tensor::from_vec(vec![1f32, 0., 0., 0., 1., 0.], (1, 2, 3), &device).unwrap();
     let want = Tensor::from_vec(vec![11f32, 24., 12., 25.], (1, 2, 2), &device).unwrap();
     assert_agrees("three dimensions", &linear.forward(&x).unwrap(), &want);

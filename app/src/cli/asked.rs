@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
-use flowline_model::{Draft, Request, Warning, catalog};
+use flowline_model::{Draft, Opening, Request, Warning, catalog};
 
 use super::branch::From;
 use crate::args::{BranchPoint, Generate, PICTURES_AT_ONCE, Seeds, Sigmas, listed_sigmas};
@@ -13,8 +13,8 @@ use crate::{Failure, Result};
 /// What was asked, before a model is opened.
 #[derive(Debug)]
 pub struct Asked {
-    /// The model's name or folder.
-    pub model: String,
+    /// The model, and how it is opened.
+    pub opening: Opening,
     /// What was chosen; no seed means a random one.
     pub draft: Draft,
     /// How many pictures to count on from the first seed.
@@ -47,7 +47,7 @@ impl Asked {
     pub fn read(args: &Generate) -> Result<Self> {
         let mut asked = match (&args.from, &args.branch) {
             (None, None) => Self {
-                model: args.model.clone().unwrap_or_else(default_model),
+                opening: args.model.opening(args.model.name.clone().unwrap_or_else(default_model)),
                 draft: Draft { prompt: read_prompt(source(args))?, ..Draft::default() },
                 batch: 1,
                 replayed: None,
@@ -74,13 +74,14 @@ impl Asked {
         let Record { source: program, request, mut draft, unused, .. } = record;
         let model = match &request {
             Some(request) => recorded_model(args, picture, request)?,
-            None => args.model.clone().unwrap_or_else(default_model),
+            None => args.model.name.clone().unwrap_or_else(default_model),
         };
         replace_prompt(&mut draft, args)?;
         let unused = unused.iter().map(|(name, value)| {
             Warning::new("record-unused", format!("the {program} record's {name} is not used: {value}"))
         });
-        Ok(Self { model, draft, batch: 1, replayed: request, branch: None, warnings: unused.collect() })
+        let opening = args.model.opening(model);
+        Ok(Self { opening, draft, batch: 1, replayed: request, branch: None, warnings: unused.collect() })
     }
 
     fn of_trajectory(args: &Generate, point: &BranchPoint) -> Result<Self> {
@@ -89,14 +90,15 @@ impl Asked {
         let mut draft = from.kept.draft();
         replace_prompt(&mut draft, args)?;
         let replayed = Some(from.request().clone());
-        Ok(Self { model, draft, batch: 1, replayed, branch: Some(from), warnings: Vec::new() })
+        let opening = args.model.opening(model);
+        Ok(Self { opening, draft, batch: 1, replayed, branch: Some(from), warnings: Vec::new() })
     }
 }
 
 /// The model that `file` was made with, unless the options name one.
 fn recorded_model(args: &Generate, file: &Path, request: &Request) -> Result<String> {
     let name = &request.model.name;
-    match &args.model {
+    match &args.model.name {
         Some(model) => Ok(model.clone()),
         None if catalog::find(name).is_ok() => Ok(name.clone()),
         None => {

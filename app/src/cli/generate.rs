@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use flowline_model::{Event, Picture, Pipeline, Request, Resolved, Warning};
+use flowline_model::{Event, Opening, Picture, Pipeline, Request, Resolved, Warning};
 use serde::Serialize;
 
 use super::asked::{Asked, counted_on};
@@ -39,7 +39,7 @@ fn make(args: &Generate, registry: &Registry, reporter: &mut Reporter) -> Result
         library.check()?;
     }
     let cache = cache_folder().map_err(|warning| reporter.warning(&warning)).ok();
-    let mut pipeline = registry.open(&asked.model, cache.as_deref())?;
+    let mut pipeline = registry.open(&Opening { cache, ..asked.opening.clone() })?;
     if let Some(by) = &args.tilt {
         let (tilt, warning) = tilt::hold(by, &asked.draft, &mut pipeline)?;
         asked.draft.tilt = Some(tilt);

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use flowline_model::{Draft, Event, Outcome, Pipeline, Request, Resolved, Spec};
+use flowline_model::{Draft, Event, Opening, Outcome, Pipeline, Request, Resolved, Spec};
 use flowline_sampler::catalog::{About, Choice};
 
 use crate::Registry;
@@ -32,7 +32,7 @@ pub type Open = Box<dyn FnMut(&str) -> Result<Box<dyn Model>> + Send>;
 
 /// Opens pipelines with what `registry` offers; the hashes of weight files are remembered in `cache`.
 pub fn open_pipeline(registry: Registry, cache: Option<PathBuf>) -> Open {
-    Box::new(move |model| Ok(Box::new(registry.open(model, cache.as_deref())?)))
+    Box::new(move |model| Ok(Box::new(registry.open(&Opening::named(model, cache.as_deref()))?)))
 }
 
 impl Model for Pipeline {

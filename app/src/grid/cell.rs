@@ -1,7 +1,7 @@
 //! One combination of the axes' values: a request, and the key it goes by.
 
-use flowline_model::Request;
 use flowline_model::weights::sha256;
+use flowline_model::{Opening, Request};
 use serde::{Deserialize, Serialize};
 
 use super::Axis;
@@ -26,9 +26,9 @@ pub struct Cell {
     /// The key of the run that it is compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// The model as it was named; a folder's place is nothing to write down.
+    /// The model as it was named, and how it is opened; a folder's place is nothing to write down.
     #[serde(skip)]
-    pub model: String,
+    pub opening: Opening,
     /// Everything decided.
     pub request: Request,
 }

@@ -91,7 +91,7 @@ impl Outline {
             let mut cell = self.cell(&generate, models, &mut seeding, told, at.clone()).map_err(named)?;
             if let Some(reference) = &self.reference {
                 let samplers = models.registry().proof_samplers();
-                let spec = models.open(&cell.model)?.spec();
+                let spec = models.open(&cell.opening)?.spec();
                 if let Some(request) = reference.of(&cell.request, spec, samplers).map_err(named)? {
                     let key = key(&request)?;
                     cell.reference = Some(key.clone());
@@ -125,7 +125,7 @@ impl Outline {
         for value in axes.iter_mut().filter(|axis| axis.name == "seed").flat_map(|axis| &mut axis.values) {
             if value == axis::RANDOM {
                 let any = generate_from([word("prompt", Some("".as_ref()))])?;
-                let pipeline = models.open(&Asked::read(&any)?.model)?;
+                let pipeline = models.open(&Asked::read(&any)?.opening)?;
                 *value = seeding.next(pipeline.spec())?.to_string();
             }
         }
@@ -147,14 +147,14 @@ impl Outline {
                 }
             }
         };
-        let Asked { model, mut draft, branch, warnings, .. } = Asked::read(generate)?;
+        let Asked { opening, mut draft, branch, warnings, .. } = Asked::read(generate)?;
         tell(warnings);
         if let Some(by) = &generate.tilt {
-            let (tilt, warning) = models.tilt(&model, by, &draft)?;
+            let (tilt, warning) = models.tilt(&opening, by, &draft)?;
             draft.tilt = Some(tilt);
             tell(warning.into_iter().collect());
         }
-        let pipeline = models.open(&model)?;
+        let pipeline = models.open(&opening)?;
         if draft.seeds.is_empty() {
             draft.seeds = vec![seeding.shared(pipeline.spec())?];
         }
@@ -178,7 +178,7 @@ impl Outline {
         let facts = spec.samplers.facts(&request.sampler)?;
         let evaluations = facts.evaluations.total(request.steps) * calls(&request);
         let key = key(&request)?;
-        Ok(Cell { key, at, budget, evaluations, order: facts.order, reference: None, model, request })
+        Ok(Cell { key, at, budget, evaluations, order: facts.order, reference: None, opening, request })
     }
 
     /// Refuses places that are the same picture; where evaluations are aligned, two budgets may well buy the same steps.

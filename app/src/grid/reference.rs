@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_distance_means_something_without_noise_or_along_the_same_path() {
         let registry = crate::Registry::builtin();
-        let pipeline = registry.open("postcard", None).unwrap();
+        let pipeline = registry.open(&flowline_model::Opening::named("postcard", None)).unwrap();
         let compared = |sampler: &str, rng: Rng, stop_after: Option<usize>, reference: &str| {
             let sampler = Some(sampler.parse().unwrap());
             let draft =

@@ -232,7 +232,7 @@ mod tests {
 
     /// A plan of axes with so many values, all of whose cells are one request.
     fn plan(axes: &[(&str, usize)]) -> Plan {
-        let pipeline = Registry::builtin().open("postcard", None).unwrap();
+        let pipeline = Registry::builtin().open(&flowline_model::Opening::named("postcard", None)).unwrap();
         let request = Draft { seeds: vec![1], ..Draft::default() }.resolve(pipeline.spec()).unwrap().request;
         let axis = |(name, count): &(&str, usize)| Axis {
             name: (*name).to_owned(),
@@ -255,7 +255,7 @@ mod tests {
             evaluations: 8,
             order: 1.0,
             reference: None,
-            model: "postcard".into(),
+            opening: flowline_model::Opening::named("postcard", None),
             request: request.clone(),
         };
         let cells = (0..count).map(cell).collect();

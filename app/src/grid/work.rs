@@ -80,9 +80,9 @@ impl Work<'_, '_> {
         let mut order: Vec<(usize, &Cell)> = mine.enumerate().collect();
         let first = |same: &dyn Fn(&Cell) -> bool| self.plan.cells.iter().position(same);
         order.sort_by_cached_key(|(place, cell)| {
-            let (model, request) = (&cell.model, &cell.request);
+            let (opening, request) = (&cell.opening, &cell.request);
             let words = |request: &Request| (request.prompt.clone(), request.negative_prompt.clone());
-            (first(&|other| other.model == *model), first(&|other| words(&other.request) == words(request)), *place)
+            (first(&|other| other.opening == *opening), first(&|other| words(&other.request) == words(request)), *place)
         });
         let mut made = Made::default();
         for (at, (_, cell)) in order.iter().enumerate() {
@@ -107,8 +107,8 @@ impl Work<'_, '_> {
                     Err(CellFailure::Everything(failure)) => return Err(failure),
                 }
             }
-            if order.get(at + 1).is_none_or(|(_, next)| next.model != cell.model) {
-                self.models.close(&cell.model);
+            if order.get(at + 1).is_none_or(|(_, next)| next.opening != cell.opening) {
+                self.models.close(&cell.opening);
             }
         }
         Ok(made)
@@ -117,7 +117,7 @@ impl Work<'_, '_> {
     /// Makes and keeps a cell; `None` if it was stopped.
     fn cell(&mut self, begun: &Begun<'_>, teller: &mut dyn Teller) -> Result<Option<Row>, CellFailure> {
         let cell = begun.cell;
-        let pipeline = self.models.open(&cell.model)?;
+        let pipeline = self.models.open(&cell.opening)?;
         let reference = match &cell.reference {
             None => None,
             Some(key) => match reference(pipeline, self.folder, self.plan, begun, key, teller)? {

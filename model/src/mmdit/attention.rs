@@ -65,16 +65,14 @@ pub(crate) struct QkvProjection {
 impl QkvProjection {
     pub(crate) fn load(sizes: Sizes, reader: &Reader<'_>, names: &QkvNames) -> Result<Self> {
         let d = sizes.hidden();
-        let read = |tensor: &str, shape: &[usize]| -> Result<Tensor> {
-            let parts = names.linear.map(|name| reader.at(name).tensor(tensor, shape));
-            Ok(Tensor::cat(&parts.into_iter().collect::<Result<Vec<_>>>()?, 0)?)
-        };
+        let maps = names.linear.map(|name| Linear::load(&reader.at(name), d, d));
+        let maps = maps.into_iter().collect::<Result<Vec<_>>>()?;
         let norm = |name: &str| match sizes.qk_norm {
             true => reader.at(name).tensor("weight", sizes.head).map(Some),
             false => Ok(None),
         };
         Ok(Self {
-            qkv: Linear::new(read("weight", &[d, d])?, Some(read("bias", &[d])?)),
+            qkv: Linear::stacked(&maps)?,
             norm_q: norm(names.norm_q)?,
             norm_k: norm(names.norm_k)?,
             heads: sizes.heads,

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use crate::ops::weight::Weight;
 use crate::weights::Reader;
 use crate::{Error, Result};
 
@@ -9,13 +10,13 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub(super) struct Embedding {
     /// (vocabulary, c).
-    weight: Tensor,
+    weight: Weight,
 }
 
 impl Embedding {
     /// Reads `weight`, (vocabulary, width).
     pub(super) fn load(reader: &Reader<'_>, vocabulary: usize, width: usize) -> Result<Self> {
-        Ok(Self { weight: reader.tensor("weight", (vocabulary, width))? })
+        Ok(Self { weight: reader.matrix("weight", vocabulary, width)? })
     }
 
     /// ids (b, l) u32 -> (b, l, c).
@@ -24,7 +25,7 @@ impl Embedding {
     /// [`Error::Invalid`] if there is no id, or one that is not in the table.
     pub(super) fn forward(&self, ids: &Tensor) -> Result<Tensor> {
         let (b, l) = ids.dims2()?;
-        let (vocabulary, width) = self.weight.dims2()?;
+        let (vocabulary, width) = self.weight.dims()?;
         let flat = ids.flatten_all()?;
         let Some(highest) = flat.to_vec1::<u32>()?.into_iter().max() else {
             return Err(Error::invalid("there are no tokens to encode", "pad the prompt to the length of the model"));
@@ -36,6 +37,6 @@ impl Embedding {
             ));
         }
         // (b l, c) -> (b, l, c)
-        Ok(self.weight.embedding(&flat)?.reshape((b, l, width))?)
+        Ok(self.weight.rows(&flat)?.reshape((b, l, width))?)
     }
 }

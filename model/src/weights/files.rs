@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::Weights;
+use super::file::TensorFile;
 use super::hash::{HashCache, sha256};
-use super::safetensors::TensorFile;
 use super::split::Split;
 use crate::{Error, Result};
 

@@ -1,5 +1,7 @@
 //! Weights on their way from files to networks: the only memory mapping, later the only network access.
 
+mod encoding;
+mod file;
 mod files;
 mod hash;
 mod naming;
@@ -7,6 +9,8 @@ mod reader;
 mod safetensors;
 mod split;
 
+pub use self::encoding::Encoding;
+pub use self::file::{Fact, Stored, TensorFile};
 pub use self::files::ModelFiles;
 pub use self::hash::{HashCache, sha256};
 pub use self::reader::{OnRead, Reader, Weights};

@@ -10,10 +10,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use candle_core::{DType, Device, Shape, Tensor};
-use safetensors::tensor::TensorInfo;
 
+use super::file::{Stored, TensorFile};
 use super::naming::{Names, Rows, itself};
-use super::safetensors::TensorFile;
+use crate::ops::low_rank::LowRank;
+use crate::ops::weight::Weight;
 use crate::{Error, Result};
 
 /// Called with the bytes read so far; [`ControlFlow::Break`] cancels the load.
@@ -33,8 +34,8 @@ struct Place {
     /// Index of its file.
     file: usize,
     /// Its name there.
-    stored: String,
-    info: TensorInfo,
+    name: String,
+    stored: Stored,
     /// Which rows it is of what is stored.
     rows: Rows,
     shape: Vec<usize>,
@@ -58,38 +59,36 @@ impl Weights {
     ///
     /// # Errors
     /// [`Error::WeightFile`] if two of them hold the same tensor, or one cannot be cut into what it should consist of.
-    pub(super) fn joined(name: String, files: Vec<TensorFile>) -> Result<Self> {
-        let stored: Vec<_> = files.iter().map(TensorFile::tensors).collect();
-        let names = Names::of(&stored.iter().flatten().map(|(name, _)| name.as_str()).collect());
+    pub(super) fn joined(file_name: String, files: Vec<TensorFile>) -> Result<Self> {
+        let names = Names::of(&files.iter().flat_map(|file| file.tensors().keys().map(String::as_str)).collect());
         let mut tensors: BTreeMap<String, Place> = BTreeMap::new();
-        for (at, (file, stored)) in files.iter().zip(&stored).enumerate() {
+        for (at, file) in files.iter().enumerate() {
             let broken = |what: String| Err(Error::WeightFile { file: file.name().to_owned(), what });
-            for (stored, info) in stored {
-                for part in names.as_ref().map_or_else(|| itself(stored), |names| names.parts(stored)) {
+            for (name, stored) in file.tensors() {
+                for part in names.as_ref().map_or_else(|| itself(name), |names| names.parts(name)) {
                     let (wanted, rows) = (&part.name, part.rows);
                     if let Some(other) = tensors.get(wanted) {
-                        let there = files.get(other.file).map_or(&*name, TensorFile::name);
-                        if other.stored == *stored {
-                            return broken(format!("tensor '{stored}' is here and in {there}"));
+                        let there = files.get(other.file).map_or(&*file_name, TensorFile::name);
+                        if other.name == *name {
+                            return broken(format!("tensor '{name}' is here and in {there}"));
                         }
-                        let other = &other.stored;
+                        let other = &other.name;
                         return broken(format!(
-                            "tensor '{stored}' and '{other}' in {there} are one to the network: '{wanted}'"
+                            "tensor '{name}' and '{other}' in {there} are one to the network: '{wanted}'"
                         ));
                     }
-                    let Some(shape) = part.shape(&info.shape) else {
-                        let (found, of) = (&info.shape, rows.of);
+                    let Some(shape) = part.shape(&stored.shape) else {
+                        let (found, of) = (&stored.shape, rows.of);
                         return broken(format!(
-                            "tensor '{stored}' has shape {found:?}, which cannot be cut into {of} equal parts"
+                            "tensor '{name}' has shape {found:?}, which cannot be cut into {of} equal parts"
                         ));
                     };
-                    let (stored, info) = (stored.clone(), (*info).clone());
-                    tensors.insert(part.name, Place { file: at, stored, info, rows, shape });
+                    let (name, stored) = (name.clone(), stored.clone());
+                    tensors.insert(part.name, Place { file: at, name, stored, rows, shape });
                 }
             }
         }
-        drop(stored);
-        Ok(Self { name, files, tensors, read: RefCell::default(), bytes_read: Cell::new(0) })
+        Ok(Self { name: file_name, files, tensors, read: RefCell::default(), bytes_read: Cell::new(0) })
     }
 
     /// The tensors by the names that networks ask for, and their shapes.
@@ -135,7 +134,7 @@ impl Weights {
 impl Place {
     /// A tensor's name as errors print it: that of the file, and the network's where it is another.
     fn told(&self, tensor: &str) -> String {
-        if self.stored == tensor { tensor.to_owned() } else { format!("{} ({tensor})", self.stored) }
+        if self.name == tensor { tensor.to_owned() } else { format!("{} ({tensor})", self.name) }
     }
 }
 
@@ -182,7 +181,7 @@ impl<'a> Reader<'a> {
             let (file, found) = (file.name().to_owned(), place.shape.clone());
             return Err(Error::TensorShape { file, tensor: place.told(&name), expected: expected(), found });
         }
-        let (values, bytes) = file.values(&place.stored, &place.info, place.rows)?;
+        let (values, bytes) = file.values(&place.name, &place.stored, place.rows)?;
         let read = weights.bytes_read.get() + bytes;
         weights.bytes_read.set(read);
         weights.read.borrow_mut().insert(name);
@@ -192,6 +191,22 @@ impl<'a> Reader<'a> {
         let tensor = Tensor::from_vec(values, shape, self.device)?;
         debug_assert_eq!(tensor.dtype(), DType::F32);
         Ok(tensor)
+    }
+
+    /// Reads a matrix, (rows, columns), that is only multiplied with, or whose rows are looked up.
+    ///
+    /// # Errors
+    /// Those of [`Reader::tensor`].
+    pub fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<Weight> {
+        Ok(Weight::Dense(self.tensor(name, (rows, columns))?))
+    }
+
+    /// What adapters add to the matrix `name`.
+    ///
+    /// # Errors
+    /// Those of the adapters' files.
+    pub fn low_rank(&self, _name: &str) -> Result<Vec<LowRank>> {
+        Ok(Vec::new())
     }
 
     fn full(&self, name: impl Display) -> String {

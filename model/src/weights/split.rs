@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 
 use serde::Deserialize;
 
-use super::safetensors::TensorFile;
+use super::file::TensorFile;
 use super::{ModelFiles, Weights};
 use crate::{Error, Result};
 
@@ -66,7 +66,7 @@ impl Split {
             opened.insert(shard, open(shard)?);
         }
         for (tensor, shard) in &self.map {
-            if !opened.get(shard.as_str()).is_some_and(|file| file.has(tensor)) {
+            if !opened.get(shard.as_str()).is_some_and(|file| file.tensors().contains_key(tensor)) {
                 let what = format!("the index says that tensor '{tensor}' is in {shard}, and it is not");
                 return Err(Error::Config { file: self.index.clone(), what });
             }

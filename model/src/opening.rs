@@ -1,0 +1,19 @@
+//! What to open, and how: everything about a model that is decided before a request.
+
+use std::path::{Path, PathBuf};
+
+/// A model as somebody names it, and how it is to be opened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Opening {
+    /// A name in the catalogue, or the path of a folder.
+    pub model: String,
+    /// Where hashes of weight files are remembered.
+    pub cache: Option<PathBuf>,
+}
+
+impl Opening {
+    /// The model called `model`, with nothing special about it.
+    pub fn named(model: impl Into<String>, cache: Option<&Path>) -> Self {
+        Self { model: model.into(), cache: cache.map(Path::to_owned) }
+    }
+}
