@@ -1,9 +1,10 @@
-//! Weights on their way from files to networks: the only memory mapping, later the only network access.
+//! Weights on their way from the Hub and files to networks: the only network access, the only memory mapping.
 
 mod encoding;
 mod file;
 mod files;
 mod hash;
+pub mod hub;
 mod naming;
 mod reader;
 mod safetensors;
