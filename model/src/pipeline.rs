@@ -21,10 +21,12 @@ use std::time::Instant;
 use candle_core::Device;
 use image::RgbImage;
 
+use crate::catalog::Source;
 use crate::event::{Event, Outcome, Picture};
 use crate::family::{Encoding, TextEncoder, Transformer};
 use crate::spec::Spec;
 use crate::vae::Autoencoder;
+use crate::weights::hub::HubModel;
 use crate::weights::{HashCache, ModelFiles};
 use crate::{Error, Latents, Opening, Request, Result, catalog, vae};
 use held::Held;
@@ -70,19 +72,21 @@ impl Pipeline {
     /// [`Error::Invalid`] if there is no such model, else what is wrong with its files.
     pub fn open_as(opening: &Opening) -> Result<Self> {
         let model = opening.model.as_str();
-        let (files, entry) = match catalog::find(model) {
-            Ok(entry) => match entry.source {
-                catalog::Source::Embedded(files) => (ModelFiles::Embedded(files), Some(entry)),
-                catalog::Source::Folder if !is_path(model) => {
-                    let what = format!("{} is not built in, and this version does not download models", entry.name);
-                    return Err(Error::invalid(what, "name its diffusers folder: -m path/to/folder"));
-                }
-                catalog::Source::Folder => (ModelFiles::folder(Path::new(model))?, None),
+        // A folder goes before a repository of the same name.
+        let hosted = if Path::new(model).exists() { None } else { HubModel::named(model) };
+        let (files, entry) = match (&hosted, catalog::find(model)) {
+            (Some(hosted), entry) => (ModelFiles::folder(&hosted.here(&opening.hub)?)?, entry.ok()),
+            (None, Ok(entry)) => match entry.source {
+                Source::Embedded(files) => (ModelFiles::Embedded(files), Some(entry)),
+                Source::Hub(_) => (ModelFiles::folder(Path::new(model))?, None),
             },
-            Err(_) if is_path(model) => (ModelFiles::folder(Path::new(model))?, None),
-            Err(unknown) => return Err(unknown),
+            (None, Err(_)) if is_path(model) => (ModelFiles::folder(Path::new(model))?, None),
+            (None, Err(unknown)) => return Err(unknown),
         };
-        let spec = Spec::open(&files, entry, &mut HashCache::open(opening.cache.as_deref()))?;
+        let mut spec = Spec::open(&files, entry, &mut HashCache::open(opening.cache.as_deref()))?;
+        if let Some(hosted) = hosted {
+            spec.name = hosted.name();
+        }
         Ok(Self {
             spec,
             files,

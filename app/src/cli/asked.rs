@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
+use flowline_model::weights::hub::HubModel;
 use flowline_model::{Draft, Opening, Request, Warning, catalog};
 
 use super::branch::From;
@@ -100,7 +101,7 @@ fn recorded_model(args: &Generate, file: &Path, request: &Request) -> Result<Str
     let name = &request.model.name;
     match &args.model.name {
         Some(model) => Ok(model.clone()),
-        None if catalog::find(name).is_ok() => Ok(name.clone()),
+        None if catalog::find(name).is_ok() || HubModel::named(name).is_some() => Ok(name.clone()),
         None => {
             let what = format!("{} was made with the model folder '{name}'", file.display());
             Err(Failure::new(what, "say where it is: -m path/to/folder"))

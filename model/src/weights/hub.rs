@@ -11,12 +11,14 @@
 //! The names are `hf_hub`'s; the transfers are our own, because its can neither be cancelled nor time out. Looking at
 //! what is here ([`Hub::cached`], [`Hub::snapshot`]) never opens a socket.
 
+mod amount;
 mod connection;
 mod digest;
 mod fetch;
 mod files;
 mod layout;
 mod listing;
+mod model;
 mod partial;
 mod rate;
 mod reference;
@@ -29,11 +31,14 @@ mod verification;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::Result;
 use token::Token;
 
+pub use self::amount::Amount;
 pub use self::fetch::{Fetching, Observe};
 pub use self::files::{Wanted, complete};
 pub use self::listing::{Listing, RemoteFile};
+pub use self::model::HubModel;
 pub use self::reference::Reference;
 pub use self::removal::Removal;
 pub use self::verification::{Verdict, Verified};
@@ -93,6 +98,26 @@ impl Hub {
             return None;
         }
         Some(self.snapshot(reference)?.join(file)).filter(|path| path.is_file())
+    }
+
+    /// Throws the content of `file` away, so that fetching brings it again.
+    ///
+    /// # Errors
+    /// [`Error::Hub`] if it cannot be removed.
+    pub fn discard(&self, reference: &Reference, file: &str) -> Result<()> {
+        let (Some(cache), Some(path)) = (self.cache(), self.snapshot(reference).map(|folder| folder.join(file))) else {
+            return Ok(());
+        };
+        let folder = layout::Folder::of(cache, reference.repository()).path();
+        for path in removal::blob_of(&folder, &path).into_iter().chain([path]) {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(partial::unwritable(&path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The page where people read about a repository and accept its licence.

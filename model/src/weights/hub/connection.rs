@@ -15,6 +15,7 @@ use super::Hub;
 use super::reference::Reference;
 use super::retries::Trouble;
 use super::token::Token;
+use crate::catalog::{Alternative, MODELS, Source};
 use crate::{Error, Result};
 
 /// Redirections that are followed.
@@ -100,11 +101,10 @@ impl<'a> Connection<'a> {
         from: u64,
         beat: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Answer, Trouble> {
-        let endpoint: Uri =
-            self.hub.endpoint.parse().ok().filter(|uri: &Uri| uri.host().is_some()).ok_or_else(|| {
-                let what = format!("the Hub's address '{}' is none", self.hub.endpoint);
-                Error::hub(what, "set HF_ENDPOINT to an address such as https://huggingface.co, or not at all")
-            })?;
+        let endpoint: Uri = self.hub.endpoint.parse().ok().filter(is_server).ok_or_else(|| {
+            let what = format!("the Hub's address '{}' is none", self.hub.endpoint);
+            Error::hub(what, "set HF_ENDPOINT to an address such as https://huggingface.co, or not at all")
+        })?;
         let (sender, pieces) = mpsc::sync_channel(PIECES);
         let url = format!("{}{path}", self.hub.endpoint);
         let order = Order { agent: self.agent.clone(), url, from, endpoint, token: self.hub.token.clone() };
@@ -201,11 +201,12 @@ impl Answer {
             // An address that a file server was given expires; the next one is asked for at the Hub.
             401 | 403 if !self.own => Trouble::passing(format!("{host} refuses the file ({status})")),
             401 | 403 if code == "RepoNotFound" => missing(),
-            401 if hub.token.is_none() => {
-                no(format!("{repository} is gated: whoever wants it must accept its licence"), accept(&page))
-            }
-            401 => no(format!("{host} does not accept the token for {repository}"), accept(&page)),
-            403 => no(format!("{host} does not give {repository} to this user"), accept(&page)),
+            401 if hub.token.is_none() => no(
+                format!("{repository} is gated: whoever wants it must accept its licence"),
+                accept(&page, repository),
+            ),
+            401 => no(format!("{host} does not accept the token for {repository}"), accept(&page, repository)),
+            403 => no(format!("{host} does not give {repository} to this user"), accept(&page, repository)),
             404 => missing(),
             408 | 425 | 429 | 500..600 => {
                 let pause = self.number("Retry-After").map(Duration::from_secs);
@@ -223,11 +224,19 @@ impl Answer {
     }
 }
 
-/// How somebody gets at a gated model.
-fn accept(page: &str) -> String {
-    format!(
-        "accept the licence at {page}, make a token at https://huggingface.co/settings/tokens, and set HF_TOKEN to it"
-    )
+/// How somebody gets at a gated model, or does without it.
+fn accept(page: &str, repository: &str) -> String {
+    let token = "https://huggingface.co/settings/tokens";
+    let way = format!("accept the licence at {page}, make a token at {token}, and set HF_TOKEN to it");
+    let hosted = MODELS.iter().filter_map(|entry| match entry.source {
+        Source::Hub(hosted) => Some(hosted),
+        Source::Embedded(_) => None,
+    });
+    let other = hosted.filter(|hosted| hosted.repository == repository).find_map(|hosted| hosted.alternatives.first());
+    match other {
+        Some(Alternative { reference, about }) => format!("{way}; or without an account: -m {reference} ({about})"),
+        None => way,
+    }
 }
 
 impl Order {
@@ -293,6 +302,11 @@ fn no_answer(host: &str, error: &ureq::Error) -> Trouble {
         ureq::Error::BadUri(_) => Trouble::passing(format!("{host} is no address")),
         other => Trouble::passing(format!("{host} cannot be reached ({other})")),
     }
+}
+
+/// Whether an address is of a server that can be asked.
+fn is_server(uri: &Uri) -> bool {
+    matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
 }
 
 /// Whether two addresses are of one server: scheme, host and port.

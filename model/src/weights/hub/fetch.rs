@@ -7,10 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Hub;
+use super::amount::Amount;
 use super::connection::{Answer, BEAT, Connection};
 use super::layout::Folder;
 use super::listing::{Listing, RemoteFile, escaped};
-use super::partial::{Partial, bytes, unwritable};
+use super::partial::{Partial, unwritable};
 use super::rate::Rate;
 use super::reference::Reference;
 use super::retries::{Retries, Trouble};
@@ -74,7 +75,7 @@ impl Hub {
     /// accepted, or the answer makes no sense; [`Error::Cancelled`].
     pub fn listing(&self, reference: &Reference, observe: &mut Observe<'_>) -> Result<Listing> {
         let connection = Connection::new(self)?;
-        let mut retries = Retries::default();
+        let mut retries = Retries::of_a_listing();
         loop {
             match Listing::ask(&connection, reference, &mut || observe(Fetching::Tick)) {
                 Ok(listing) => return Ok(listing),
@@ -84,6 +85,13 @@ impl Hub {
                 }
             }
         }
+    }
+
+    /// How many bytes of `files` are here, whole or in part.
+    pub fn here(&self, listing: &Listing, files: &[&RemoteFile]) -> u64 {
+        let Some(cache) = &self.cache else { return 0 };
+        let folder = Folder::of(cache, listing.reference.repository());
+        files.iter().fold(0_u64, |sum, file| sum.saturating_add(here(&folder, file)))
     }
 
     /// Fetches those of `files` that are not here yet; the folder in which all of them are then. What has come stays,
@@ -101,7 +109,7 @@ impl Hub {
         // What is small and tells early that something is wrong comes first.
         files.sort_by_key(|file| file.size);
         let total = files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.size));
-        let here = files.iter().fold(0_u64, |sum, file| sum.saturating_add(here(&folder, file)));
+        let here = self.here(listing, &files);
         if here < total {
             room(cache, total - here)?;
         }
@@ -149,7 +157,7 @@ fn room(cache: &Path, needed: u64) -> Result<()> {
     if needed.saturating_add(MARGIN) <= free {
         return Ok(());
     }
-    let what = format!("{} are to come, and {} has {} free", bytes(needed), cache.display(), bytes(free));
+    let what = format!("{} are to come, and {} has {} free", Amount(needed), cache.display(), Amount(free));
     Err(Error::hub(what, "make room, or name a folder on another disk with HF_HUB_CACHE"))
 }
 
@@ -225,7 +233,7 @@ impl Work<'_> {
         loop {
             let mut partial = Partial::open(unfinished.clone(), file, || (self.observe)(Fetching::Tick))?;
             // The furthest that was got: only what goes beyond it is progress.
-            let (mut retries, mut furthest) = (Retries::default(), partial.length());
+            let (mut retries, mut furthest) = (Retries::of_a_file(), partial.length());
             while let Err(trouble) = self.transfer(file, &mut partial) {
                 if partial.length() > furthest {
                     furthest = partial.length();

@@ -133,6 +133,11 @@ impl Listing {
         })
     }
 
+    /// The commit that was listed.
+    pub fn commit(&self) -> &str {
+        &self.commit
+    }
+
     /// The file of this path.
     pub fn file(&self, path: &str) -> Option<&RemoteFile> {
         self.files.iter().find(|file| file.path == path)

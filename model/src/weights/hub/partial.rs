@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::amount::Amount;
 use super::digest::Hasher;
 use super::listing::RemoteFile;
 use crate::{Error, Result};
@@ -96,7 +97,7 @@ impl<'a> Partial<'a> {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
                 let left = self.remote.size.saturating_sub(self.length);
                 let what =
-                    format!("the disk is full ({error}): {} of '{}' are still to come", bytes(left), self.remote.path);
+                    format!("the disk is full ({error}): {} of '{}' are still to come", Amount(left), self.remote.path);
                 Error::hub(what, "make room and run the same command again; it goes on from what is here")
             }
             _ => unwritable(&self.path, error),
@@ -110,15 +111,5 @@ pub(super) fn unwritable(path: &Path, error: std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::hub(what, "make room on that disk"),
         _ => Error::hub(what, "check who may write there, or name another folder with HF_HUB_CACHE"),
-    }
-}
-
-/// Bytes as people say them.
-pub(super) fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} bytes"),
-        1_000..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }

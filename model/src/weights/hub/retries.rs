@@ -31,8 +31,11 @@ impl From<Error> for Trouble {
     }
 }
 
-/// How often something is tried again before it is given up.
+/// How often the rest of a file is asked for again before it is given up.
 const RETRIES: u32 = 5;
+
+/// How often a listing is: nothing is under way yet, and whoever has no network should hear so soon.
+const FIRST_RETRIES: u32 = 3;
 
 /// The first pause; every further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -41,12 +44,23 @@ const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// Counts failures in a row.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Retries {
     failed: u32,
+    most: u32,
 }
 
 impl Retries {
+    /// For the rest of a file.
+    pub(super) fn of_a_file() -> Self {
+        Self { failed: 0, most: RETRIES }
+    }
+
+    /// For what comes before.
+    pub(super) fn of_a_listing() -> Self {
+        Self { failed: 0, most: FIRST_RETRIES }
+    }
+
     /// Something worked: the counting begins anew.
     pub(super) fn worked(&mut self) {
         self.failed = 0;
@@ -59,7 +73,7 @@ impl Retries {
             Trouble::Passing { what, pause } => (what, pause),
         };
         let asked = pause.unwrap_or_default();
-        if self.failed == RETRIES || asked > LONGEST {
+        if self.failed >= self.most || asked > LONGEST {
             let hint = match asked > LONGEST {
                 true => format!("it asks to be left alone for {} s; run the same command again then", asked.as_secs()),
                 false => "check the network; what has come is kept, and the same command goes on from there".to_owned(),
@@ -78,7 +92,7 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_are_bounded_and_pauses_grow() {
-        let mut retries = Retries::default();
+        let mut retries = Retries::of_a_file();
         let mut pauses = Vec::new();
         while let Ok((_, pause)) = retries.after(Trouble::passing("the line is dead")) {
             pauses.push(pause.as_millis());
@@ -91,9 +105,9 @@ mod tests {
     #[test]
     fn a_server_that_asks_for_time_gets_it_within_reason() {
         let asks = |seconds| Trouble::Passing { what: "busy".into(), pause: Some(Duration::from_secs(seconds)) };
-        assert_eq!(Retries::default().after(asks(7)).unwrap().1, Duration::from_secs(7));
-        assert_eq!(Retries::default().after(asks(0)).unwrap().1, PAUSE);
-        let error = Retries::default().after(asks(86_400)).unwrap_err();
+        assert_eq!(Retries::of_a_file().after(asks(7)).unwrap().1, Duration::from_secs(7));
+        assert_eq!(Retries::of_a_file().after(asks(0)).unwrap().1, PAUSE);
+        let error = Retries::of_a_file().after(asks(86_400)).unwrap_err();
         assert!(error.hint().contains("86400 s"), "{}", error.hint());
     }
 }
