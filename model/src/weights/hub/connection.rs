@@ -110,7 +110,9 @@ impl<'a> Connection<'a> {
         let order = Order { agent: self.agent.clone(), url, from, endpoint, token: self.hub.token.clone() };
         let run = move || {
             // A receiver that is gone has given the connection up.
-            let _gone = order.run(&sender).or_else(|trouble| sender.send(Piece::Trouble(trouble)));
+            if let Err(trouble) = order.run(&sender) {
+                let _ = sender.send(Piece::Trouble(trouble));
+            }
         };
         let started = thread::Builder::new().name("hub".into()).spawn(run);
         started.map_err(|error| Error::hub(format!("the system gives no thread ({error})"), "close other programs"))?;
