@@ -9,11 +9,13 @@ pub struct Opening {
     pub model: String,
     /// Where hashes of weight files are remembered.
     pub cache: Option<PathBuf>,
+    /// The most memory of its own that the program may take, bytes; `None` for what the system can give.
+    pub memory: Option<u64>,
 }
 
 impl Opening {
     /// The model called `model`, with nothing special about it.
     pub fn named(model: impl Into<String>, cache: Option<&Path>) -> Self {
-        Self { model: model.into(), cache: cache.map(Path::to_owned) }
+        Self { model: model.into(), cache: cache.map(Path::to_owned), ..Self::default() }
     }
 }
