@@ -7,7 +7,7 @@ use crate::ops::attention::SCORE_BYTES;
 /// Planned memory of one picture, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryPlan {
-    /// All weights as f32 in memory, beside their files.
+    /// What all weights take beside their files.
     pub weights: u64,
     /// The transformer's largest activations.
     pub transformer: u64,
@@ -22,7 +22,7 @@ pub struct MemoryPlan {
 /// What decides the size of the activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footprint {
-    /// Bytes of all weights as f32.
+    /// Bytes that all weights take beside their files.
     pub weights: u64,
     /// Tokens in the joint sequence.
     pub tokens: u64,
@@ -58,7 +58,7 @@ impl MemoryPlan {
 }
 
 /// Memory that can be allocated without swapping, bytes; `None` where the system does not say.
-fn available() -> Option<u64> {
+pub(crate) fn available() -> Option<u64> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory_specifics(sysinfo::MemoryRefreshKind::nothing().with_ram());
     let limit = system.cgroup_limits().map(|limits| limits.free_memory);

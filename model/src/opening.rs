@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::weights::Holding;
+
 /// A model as somebody names it, and how it is to be opened.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Opening {
@@ -9,11 +11,13 @@ pub struct Opening {
     pub model: String,
     /// Where hashes of weight files are remembered.
     pub cache: Option<PathBuf>,
+    /// How weights are held in memory.
+    pub holding: Holding,
 }
 
 impl Opening {
     /// The model called `model`, with nothing special about it.
     pub fn named(model: impl Into<String>, cache: Option<&Path>) -> Self {
-        Self { model: model.into(), cache: cache.map(Path::to_owned) }
+        Self { model: model.into(), cache: cache.map(Path::to_owned), ..Self::default() }
     }
 }

@@ -7,12 +7,12 @@ use flowline_sampler::guidance::Rules;
 
 use crate::catalog::Entry;
 use crate::family::Family;
-use crate::memory::Footprint;
+use crate::memory::{Footprint, available};
 use crate::model_index::ModelIndex;
 use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
 use crate::vae::VaeConfig;
-use crate::weights::{HashCache, ModelFiles};
+use crate::weights::{HashCache, Holding, Memory, ModelFiles};
 use crate::{Error, Latents, Result, Warning};
 
 /// Everything a request is resolved against.
@@ -42,6 +42,8 @@ pub struct Spec {
     pub(crate) preview: Option<LinearPreview>,
     weights: Vec<WeightRecord>,
     parameters: u64,
+    holding: Holding,
+    memory: Memory,
 }
 
 /// Tokens of text a model may read: an end token and at least one of the prompt's, and no more than anybody trains.
@@ -88,8 +90,7 @@ impl Spec {
             false => None,
         };
         let mut weight_files = family.text_weights();
-        weight_files
-            .extend(["transformer/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"]);
+        weight_files.extend([TRANSFORMER, AUTOENCODER]);
         let (mut weights, mut parameters) = (Vec::new(), 0);
         for file in weight_files {
             parameters += files.weights(file)?.parameters();
@@ -113,7 +114,34 @@ impl Spec {
             preview,
             weights,
             parameters,
+            holding: Holding::DENSE,
+            memory: Memory { heap: parameters * size_of::<f32>() as u64, mapped: 0 },
         })
+    }
+
+    /// The same model with its weights held so.
+    ///
+    /// # Errors
+    /// Those of the weight files.
+    pub(crate) fn held(mut self, files: &ModelFiles, holding: Holding) -> Result<Self> {
+        let holding = holding.settled(self.parameters * size_of::<f32>() as u64, available());
+        let mut memory = Memory::default();
+        for file in self.family.text_weights().into_iter().chain([TRANSFORMER]) {
+            memory += files.weights(file)?.memory(holding);
+        }
+        memory += files.weights(AUTOENCODER)?.memory(Holding::DENSE);
+        (self.holding, self.memory) = (holding, memory);
+        Ok(self)
+    }
+
+    /// How its weights are held, decided for the memory that there is.
+    pub fn holding(&self) -> Holding {
+        self.holding
+    }
+
+    /// Memory that its weights take.
+    pub fn memory(&self) -> Memory {
+        self.memory
     }
 
     /// Width and height must be multiples of this: the autoencoder's factor times the transformer's patch.
@@ -135,7 +163,11 @@ impl Spec {
 
     /// The model as a record names it.
     pub fn record(&self) -> ModelRecord {
-        ModelRecord { name: self.name.clone(), weights: self.weights.clone() }
+        ModelRecord {
+            name: self.name.clone(),
+            weights: self.weights.clone(),
+            holding: self.holding.recorded(),
+        }
     }
 
     /// Number of weights in all.
@@ -175,7 +207,7 @@ impl Spec {
     /// What decides the memory of a picture of this size.
     pub(crate) fn footprint(&self, width: u32, height: u32) -> Footprint {
         Footprint {
-            weights: self.parameters * size_of::<f32>() as u64,
+            weights: self.memory.heap,
             tokens: (self.image_tokens(width, height) + self.family.text_tokens(self.text_length)) as u64,
             hidden: self.family.hidden() as u64,
             heads: self.family.heads() as u64,
@@ -216,3 +248,5 @@ fn decoder_channels(vae: &VaeConfig) -> usize {
 }
 
 const MODEL_INDEX: &str = "model_index.json";
+const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
+const AUTOENCODER: &str = "vae/diffusion_pytorch_model.safetensors";

@@ -7,6 +7,7 @@ use super::observer::Observer;
 use super::{Parts, Pipeline};
 use crate::family::Load;
 use crate::vae::Autoencoder;
+use crate::weights::{Fallbacks, Holding};
 use crate::{Error, Event, Result};
 
 /// The autoencoder's weights.
@@ -34,18 +35,25 @@ impl Pipeline {
             last.set(bytes);
             observer.ask(Event::Loading { part: part.get(), bytes: before.get() + bytes, total })
         };
-        let load = Load { files: &self.files, device: &self.device, on_read: &on_read };
+        let (fallbacks, holding) = (Fallbacks::default(), self.spec.holding());
+        let load =
+            Load { files: &self.files, device: &self.device, holding, fallbacks: &fallbacks, on_read: &on_read };
         let text = self.spec.family.load_text(&load, self.spec.text_length)?;
         part.set("transformer");
         let transformer = self.spec.family.load_transformer(&load)?;
         part.set("autoencoder");
+        // Most of it is convolutions.
+        let load = Load { holding: Holding::DENSE, ..load };
         let autoencoder = load.part(AUTOENCODER, |reader| {
             let autoencoder = Autoencoder::load_decoder(&self.spec.vae, reader)?;
             let unread = autoencoder.optional_tensors();
             Ok((autoencoder, unread))
         })?;
         self.parts = Some(Parts { text, transformer, autoencoder });
-        Ok(())
+        match fallbacks.warning() {
+            Some(warning) => observer.proceed(Event::Warning(warning)),
+            None => Ok(()),
+        }
     }
 
     /// The networks, read if need be.
@@ -57,7 +65,9 @@ impl Pipeline {
     /// The autoencoder with its encoder, which most pictures do without.
     pub(super) fn whole_autoencoder(&mut self) -> Result<&Autoencoder> {
         if !self.parts()?.autoencoder.can_encode() {
-            let load = Load { files: &self.files, device: &self.device, on_read: &|_| ControlFlow::Continue(()) };
+            let (holding, fallbacks) = (Holding::DENSE, &Fallbacks::default());
+            let on_read = &|_| ControlFlow::Continue(());
+            let load = Load { files: &self.files, device: &self.device, holding, fallbacks, on_read };
             let whole = load.part(AUTOENCODER, |reader| match reader.has(ENCODER) {
                 true => Ok((Autoencoder::load(&self.spec.vae, reader)?, &[][..])),
                 false => {
