@@ -163,11 +163,7 @@ impl Spec {
 
     /// The model as a record names it.
     pub fn record(&self) -> ModelRecord {
-        ModelRecord {
-            name: self.name.clone(),
-            weights: self.weights.clone(),
-            holding: self.holding.recorded(),
-        }
+        ModelRecord { name: self.name.clone(), weights: self.weights.clone(), holding: self.holding.recorded() }
     }
 
     /// Number of weights in all.

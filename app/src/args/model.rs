@@ -31,10 +31,8 @@ impl Model {
     /// `opening` with what these options say about how.
     pub fn over(&self, opening: Opening) -> Opening {
         let Holding { weights, activations } = opening.holding;
-        let holding = Holding {
-            weights: self.weights.unwrap_or(weights),
-            activations: self.activations.unwrap_or(activations),
-        };
+        let holding =
+            Holding { weights: self.weights.unwrap_or(weights), activations: self.activations.unwrap_or(activations) };
         Opening { holding, ..opening }
     }
 }

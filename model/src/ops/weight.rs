@@ -14,6 +14,7 @@ pub(crate) use self::packed::packed_bytes;
 pub use self::stored::Stored;
 pub(crate) use self::stored::{Scale, Segment};
 use crate::Result;
+use crate::weights::Memory;
 
 /// W, (out, in): the matrix of a linear map, or a table of vectors.
 #[derive(Debug, Clone)]
@@ -43,6 +44,20 @@ impl Weight {
                 let (more, columns) = weight.dims()?;
                 Ok((rows + more, columns))
             }),
+        }
+    }
+
+    /// Memory that it takes, that of a packed one once it has been multiplied.
+    pub fn memory(&self) -> Memory {
+        match self {
+            Self::Dense(weight) => Memory { heap: (weight.elem_count() * size_of::<f32>()) as u64, mapped: 0 },
+            Self::Stored(weight) => weight.memory(),
+            Self::Packed(weight) => Memory { heap: weight.bytes() as u64, mapped: 0 },
+            Self::Stack(weights) => {
+                let mut memory = Memory::default();
+                weights.iter().for_each(|weight| memory += weight.memory());
+                memory
+            }
         }
     }
 

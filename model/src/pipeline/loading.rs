@@ -36,8 +36,7 @@ impl Pipeline {
             observer.ask(Event::Loading { part: part.get(), bytes: before.get() + bytes, total })
         };
         let (fallbacks, holding) = (Fallbacks::default(), self.spec.holding());
-        let load =
-            Load { files: &self.files, device: &self.device, holding, fallbacks: &fallbacks, on_read: &on_read };
+        let load = Load { files: &self.files, device: &self.device, holding, fallbacks: &fallbacks, on_read: &on_read };
         let text = self.spec.family.load_text(&load, self.spec.text_length)?;
         part.set("transformer");
         let transformer = self.spec.family.load_transformer(&load)?;

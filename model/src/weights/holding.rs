@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ENCODINGS, Encoding};
 use crate::Warning;
-use crate::ops::weight::packed_bytes;
+use crate::ops::weight::{Packed, packed_bytes};
 
 /// How the matrices of a model are held, and what they are multiplied with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -146,7 +146,8 @@ pub(super) struct Matrix<'a> {
 }
 
 /// Tables, whose rows are looked up: of a large one few rows are ever needed.
-const TABLES: [&str; 5] = ["shared", "embed_tokens", "token_embedding", "position_embedding", "relative_attention_bias"];
+const TABLES: [&str; 5] =
+    ["shared", "embed_tokens", "token_embedding", "position_embedding", "relative_attention_bias"];
 
 impl Holding {
     /// All weights as f32, and activations as they are.
@@ -197,7 +198,7 @@ impl Holding {
             },
         };
         match self.activations {
-            Activations::Q8 if target.is_quantised() && !(scaled && target == stored) => Form::Packed(target),
+            Activations::Q8 if Packed::can(target, width) && !(scaled && target == stored) => Form::Packed(target),
             _ if target == stored => Form::Stored,
             _ => Form::Encoded(target),
         }
@@ -270,8 +271,10 @@ impl Fallbacks {
         let each: Vec<_> = found.iter().map(|((_, instead), count)| format!("{count} as {}", instead.name())).collect();
         let (wanted, block) = (wanted.name(), wanted.block());
         let matrices = if all == 1 { "matrix has rows" } else { "matrices have rows" };
-        let message =
-            format!("{all} {matrices} that blocks of {block} do not divide, and are not held as {wanted}: {}", each.join(", "));
+        let message = format!(
+            "{all} {matrices} that blocks of {block} do not divide, and are not held as {wanted}: {}",
+            each.join(", ")
+        );
         Some(Warning::new("weights-fallback", message))
     }
 }

@@ -58,7 +58,8 @@ impl Scales {
                     beside.refused = Some("nvfp4".into());
                 } else if kind == FORMAT {
                     let format = format(file, stored);
-                    beside.refused = Some(format).filter(|format| !PLAIN.contains(&format.as_str())).or(beside.refused.take());
+                    beside.refused =
+                        Some(format).filter(|format| !PLAIN.contains(&format.as_str())).or(beside.refused.take());
                 }
             }
         }
@@ -69,7 +70,8 @@ impl Scales {
 
     /// Whether a tensor is here for another one's sake.
     pub(super) fn has(&self, name: &str) -> bool {
-        name.ends_with(MARKER) || beside(name).is_some_and(|(module, _)| self.of.contains_key(&format!("{module}{WEIGHT}")))
+        name.ends_with(MARKER)
+            || beside(name).is_some_and(|(module, _)| self.of.contains_key(&format!("{module}{WEIGHT}")))
     }
 
     /// How a tensor is stored: as the header says, unless what is beside it says that this is not all.
@@ -102,7 +104,8 @@ impl Scales {
             [scale] => Ok(vec![Scale::All(*scale); shares]),
             scales if scales.len() == height && height.is_multiple_of(rows.of) => {
                 let share = height / rows.of;
-                let cut = rows.taken.iter().map(|taken| scales.iter().skip(taken * share).take(share).copied().collect());
+                let cut =
+                    rows.taken.iter().map(|taken| scales.iter().skip(taken * share).take(share).copied().collect());
                 Ok(cut.map(Scale::Rows).collect())
             }
             scales => Err(Error::TensorDtype {
@@ -126,7 +129,8 @@ fn format(file: &TensorFile, stored: &Stored) -> String {
     struct Format {
         format: String,
     }
-    serde_json::from_slice(file.stored(stored)).map_or_else(|_| "an unknown quantised format".into(), |Format { format }| format)
+    serde_json::from_slice(file.stored(stored))
+        .map_or_else(|_| "an unknown quantised format".into(), |Format { format }| format)
 }
 
 fn encoding_name(stored: &Stored) -> &str {

@@ -20,12 +20,22 @@ pub struct Packed {
 }
 
 impl Packed {
+    /// Whether rows of `columns` numbers can be packed so. Three of candle's kernels want an even number of blocks
+    /// (candle-core 0.11.1 `quantized/k_quants.rs:322`, `:419`, `:528`).
+    pub(crate) fn can(encoding: Encoding, columns: usize) -> bool {
+        let together = match encoding {
+            Encoding::Q4_1 | Encoding::Q5_0 | Encoding::Q5_1 => 2,
+            _ => 1,
+        };
+        encoding.is_quantised() && columns.is_multiple_of(together * encoding.block())
+    }
+
     /// A matrix of these blocks.
     ///
     /// # Errors
     /// [`Error::Tensor`] if `encoding` is none of ggml's, or the bytes are not so many numbers.
     pub(crate) fn new(encoding: Encoding, bytes: &[u8], (rows, columns): (usize, usize)) -> Result<Self> {
-        let fits = columns.is_multiple_of(encoding.block()) && encoding.bytes(rows * columns) == Some(bytes.len());
+        let fits = Self::can(encoding, columns) && encoding.bytes(rows * columns) == Some(bytes.len());
         let Some(dtype) = encoding.ggml().filter(|_| fits) else {
             return super::refused(format!("a matrix of {rows} x {columns} cannot be packed as {}", encoding.name()));
         };
@@ -50,6 +60,11 @@ impl Packed {
     /// (out, in)
     pub(crate) fn dims(&self) -> (usize, usize) {
         (self.rows, self.columns)
+    }
+
+    /// Bytes that it takes once it has been multiplied.
+    pub(super) fn bytes(&self) -> usize {
+        packed_bytes(self.encoding, self.dims())
     }
 
     /// Several on top of each other; `None` if they differ in encoding or width.

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::refused;
 use crate::Result;
 use crate::ops::host::with_values;
-use crate::weights::{Bytes, Encoding};
+use crate::weights::{Bytes, Encoding, Memory};
 
 /// Rows of a panel, at least; no two panels of a matrix differ by more than one row.
 const PANEL: usize = 320;
@@ -117,6 +117,19 @@ impl Stored {
     /// (out, in)
     pub(crate) fn dims(&self) -> (usize, usize) {
         (self.rows, self.columns)
+    }
+
+    /// Memory that it takes.
+    pub(super) fn memory(&self) -> Memory {
+        let mut memory = Memory::default();
+        for Segment { bytes, range, .. } in &self.segments {
+            let size = range.len() as u64;
+            memory += match **bytes {
+                Bytes::Held(_) => Memory { heap: size, mapped: 0 },
+                Bytes::Mapped(_) | Bytes::Embedded(_) => Memory { heap: 0, mapped: size },
+            };
+        }
+        memory
     }
 
     /// Several on top of each other; `None` if they differ in width.
@@ -251,13 +264,7 @@ mod tests {
 
     fn segment(encoding: Encoding, seed: usize, rows: usize, columns: usize) -> Segment {
         let bytes = encoding.encode(&numbers(seed, rows * columns)).unwrap();
-        Segment {
-            range: 0..bytes.len(),
-            bytes: Arc::new(Bytes::Held(bytes)),
-            encoding,
-            columns,
-            scale: Scale::One,
-        }
+        Segment { range: 0..bytes.len(), bytes: Arc::new(Bytes::Held(bytes)), encoding, columns, scale: Scale::One }
     }
 
     fn dense(stored: &Stored) -> Weight {
@@ -307,10 +314,11 @@ mod tests {
 
     #[test]
     fn mixed_encodings_and_scales_in_one_stack_have_the_bits_of_their_parts() {
-        let mut parts: Vec<_> = [(Encoding::Q4K, 300), (Encoding::Q6K, 1), (Encoding::Bf16, 500), (Encoding::F8E4M3, 77)]
-            .into_iter()
-            .map(|(encoding, rows)| segment(encoding, rows, rows, 512))
-            .collect();
+        let mut parts: Vec<_> =
+            [(Encoding::Q4K, 300), (Encoding::Q6K, 1), (Encoding::Bf16, 500), (Encoding::F8E4M3, 77)]
+                .into_iter()
+                .map(|(encoding, rows)| segment(encoding, rows, rows, 512))
+                .collect();
         parts[2].scale = Scale::All(0.5);
         parts[3].scale = Scale::Rows(numbers(3, 77));
         let parts: Vec<_> = parts.into_iter().map(|part| Stored::new(vec![part]).unwrap()).collect();
@@ -333,6 +341,10 @@ mod tests {
     fn packed_matrices_agree_within_the_rounding_of_activations_and_stack_to_the_same_bits() {
         for encoding in ENCODINGS.into_iter().filter(|encoding| encoding.is_quantised()) {
             for (rows, columns) in [(64, 512), (48, 256), (7, 768), (32, encoding.block() * 3)] {
+                if !Packed::can(encoding, columns) {
+                    assert!(Packed::new(encoding, &[0; 72], (1, 96)).is_err());
+                    continue;
+                }
                 let part = segment(encoding, rows, rows, columns);
                 // At an odd address too.
                 let mut shifted = vec![0u8];

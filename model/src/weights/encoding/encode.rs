@@ -93,7 +93,8 @@ mod tests {
 
     /// Bytes and numbers that look random and are the same everywhere (Knuth's MMIX generator).
     fn scrambled(seed: u64) -> impl Iterator<Item = u64> {
-        let next = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+        let next =
+            |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
         std::iter::successors(Some(seed), next).skip(1).map(|state| state >> 33)
     }
 

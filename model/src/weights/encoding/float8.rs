@@ -62,9 +62,15 @@ mod tests {
     #[test]
     fn the_landmarks_of_the_paper_are_there() {
         // Micikevicius et al. 2022, table 1.
-        assert_eq!([e4m3(0x7e), e4m3(0x08), e4m3(0x07), e4m3(0x01)], [448.0, 2f32.powi(-6), 0.875 * 2f32.powi(-6), 2f32.powi(-9)]);
+        assert_eq!(
+            [e4m3(0x7e), e4m3(0x08), e4m3(0x07), e4m3(0x01)],
+            [448.0, 2f32.powi(-6), 0.875 * 2f32.powi(-6), 2f32.powi(-9)]
+        );
         assert!(e4m3(0x7f).is_nan() && e4m3(0xff).is_nan());
-        assert_eq!([e5m2(0x7b), e5m2(0x04), e5m2(0x03), e5m2(0x01)], [57344.0, 2f32.powi(-14), 0.75 * 2f32.powi(-14), 2f32.powi(-16)]);
+        assert_eq!(
+            [e5m2(0x7b), e5m2(0x04), e5m2(0x03), e5m2(0x01)],
+            [57344.0, 2f32.powi(-14), 0.75 * 2f32.powi(-14), 2f32.powi(-16)]
+        );
         assert_eq!(e5m2(0x7c), f32::INFINITY);
     }
 
