@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::weights::Holding;
+
 /// A model as somebody names it, and how it is to be opened.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Opening {
@@ -9,6 +11,8 @@ pub struct Opening {
     pub model: String,
     /// Where hashes of weight files are remembered.
     pub cache: Option<PathBuf>,
+    /// How weights are held in memory.
+    pub holding: Holding,
     /// The most memory of its own that the program may take, bytes; `None` for what the system can give.
     pub memory: Option<u64>,
 }

@@ -86,8 +86,8 @@ impl Pipeline {
             Err(_) if is_path(model) => (ModelFiles::folder(Path::new(model))?, None),
             Err(unknown) => return Err(unknown),
         };
-        let mut spec = Spec::open(&files, entry, &mut HashCache::open(opening.cache.as_deref()))?;
-        spec.memory = opening.memory;
+        let mut hashes = HashCache::open(opening.cache.as_deref());
+        let spec = Spec::open(&files, entry, &mut hashes)?.held(&files, opening.holding, opening.memory)?;
         Ok(Self {
             spec,
             files,
@@ -150,6 +150,7 @@ impl Pipeline {
 
         let clock = Instant::now();
         self.read_networks(&progress)?;
+        progress.finish()?;
         outcome.loading += clock.elapsed();
 
         let clock = Instant::now();

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Opening;
+use crate::weights::Holding;
+
 /// A model as a record names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelRecord {
@@ -9,6 +12,16 @@ pub struct ModelRecord {
     pub name: String,
     /// Its weight files, in the order of use.
     pub weights: Vec<WeightRecord>,
+    /// How the weights are held, as far as it decides bits.
+    #[serde(default, skip_serializing_if = "Holding::is_exact")]
+    pub holding: Holding,
+}
+
+impl ModelRecord {
+    /// How to open this model as it was opened.
+    pub fn opening(&self) -> Opening {
+        Opening { holding: self.holding, ..Opening::named(self.name.as_str(), None) }
+    }
 }
 
 /// A weight file as a record names it.

@@ -88,7 +88,10 @@ impl Asked {
         let unused = unused.iter().map(|(name, value)| {
             Warning::new("record-unused", format!("the {program} record's {name} is not used: {value}"))
         });
-        let opening = args.model.opening(model);
+        let opening = match &request {
+            Some(request) => args.model.over(Opening { model, ..request.model.opening() }),
+            None => args.model.opening(model),
+        };
         Ok(Self { opening, draft, prompts, batch: 1, replayed: request, branch: None, warnings: unused.collect() })
     }
 
@@ -98,7 +101,7 @@ impl Asked {
         let draft = from.kept.draft();
         let prompts = prompts_over(&draft, args)?;
         let replayed = Some(from.request().clone());
-        let opening = args.model.opening(model);
+        let opening = args.model.over(Opening { model, ..from.request().model.opening() });
         Ok(Self { opening, draft, prompts, batch: 1, replayed, branch: Some(from), warnings: Vec::new() })
     }
 }

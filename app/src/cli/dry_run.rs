@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use flowline_model::{Memory, MemoryPlan, Request, Residency, Spec};
+use flowline_model::weights::Memory;
+use flowline_model::{MemoryPlan, Request, Residency, Spec};
 use serde::Serialize;
 
 use super::output;
