@@ -9,12 +9,15 @@ pub struct ModelRecord {
     pub name: String,
     /// Its weight files, in the order of use.
     pub weights: Vec<WeightRecord>,
+    /// The catalogue entry whose defaults apply, where somebody said so (`--kind`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
 }
 
 /// A weight file as a record names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeightRecord {
-    /// Path inside the model's folder.
+    /// Path inside the model's folder; the name of a loose file.
     pub file: String,
     /// SHA-256 of its bytes, lower-case hexadecimal.
     pub sha256: String,

@@ -13,7 +13,7 @@ use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
 use crate::vae::VaeConfig;
 use crate::weights::{HashCache, ModelFiles};
-use crate::{Error, Latents, Result, Warning};
+use crate::{Error, Latents, Opening, Result, Warning};
 
 /// Everything a request is resolved against.
 pub struct Spec {
@@ -41,6 +41,8 @@ pub struct Spec {
     pub(crate) vae: VaeConfig,
     pub(crate) preview: Option<LinearPreview>,
     weights: Vec<WeightRecord>,
+    /// The kind that somebody said it is.
+    kind: Option<String>,
     parameters: u64,
 }
 
@@ -71,8 +73,8 @@ impl Spec {
             (Some(entry), _) => entry,
             (None, Some(kind)) => crate::catalog::find(kind)?,
             (None, None) => {
-                let entry = crate::catalog::find(family.kind())?;
-                warnings.extend(family.twin().map(|twin| kind_guessed(name.as_deref(), entry, twin)));
+                let (entry, warning) = guessed_kind(family.as_ref(), files)?;
+                warnings.extend(warning);
                 entry
             }
         };
@@ -94,7 +96,10 @@ impl Spec {
         for file in weight_files {
             parameters += files.weights(file)?.parameters();
             for file in files.weight_files(file)? {
-                weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+                // Several parts may be in one file.
+                if !weights.iter().any(|known: &WeightRecord| known.file == file) {
+                    weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+                }
             }
         }
         Ok(Self {
@@ -112,6 +117,7 @@ impl Spec {
             vae,
             preview,
             weights,
+            kind: None,
             parameters,
         })
     }
@@ -133,9 +139,20 @@ impl Spec {
         (self.vae.latent_channels, height as usize / factor, width as usize / factor)
     }
 
+    /// Notes how the model was opened, as far as a record must say it, and what was guessed on the way.
+    pub(crate) fn opened_as(&mut self, opening: &Opening, warnings: Vec<Warning>) {
+        self.kind = opening.kind.as_ref().map(|_| self.entry.name.to_owned());
+        self.warnings.splice(0..0, warnings);
+    }
+
+    /// What the user should know about the model: what was guessed, what it does without.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
     /// The model as a record names it.
     pub fn record(&self) -> ModelRecord {
-        ModelRecord { name: self.name.clone(), weights: self.weights.clone() }
+        ModelRecord { name: self.name.clone(), weights: self.weights.clone(), kind: self.kind.clone() }
     }
 
     /// Number of weights in all.
@@ -185,13 +202,17 @@ impl Spec {
     }
 }
 
-/// That a folder was taken for one of two kinds.
-fn kind_guessed(name: Option<&str>, entry: &Entry, twin: &str) -> Warning {
-    let (name, kind) = (name.unwrap_or("the model"), entry.name);
-    let message = format!(
-        "{name} is taken for {kind}; {twin} looks the same: if it is that, write \"kind\": \"{twin}\" into its {MODEL_INDEX}"
-    );
-    Warning::new("kind-guessed", message)
+/// The kind of a model that does not say which it is: by its configuration, and where two have the same, by its name.
+fn guessed_kind(family: &dyn Family, files: &ModelFiles) -> Result<(&'static Entry, Option<Warning>)> {
+    let kind = family.kind();
+    let Some(twin) = family.twin() else { return Ok((crate::catalog::find(kind)?, None)) };
+    let name = files.folder_name().unwrap_or_else(|| "the model".into());
+    let called = format!("{name} {}", files.title()).to_lowercase();
+    // What the twin's name has and the other has not: "turbo", "krea".
+    let mut telling = twin.split('-').filter(|word| !kind.split('-').any(|other| other == *word));
+    let (taken, other) = if telling.any(|word| called.contains(word)) { (twin, kind) } else { (kind, twin) };
+    let message = format!("{name} is taken for {taken}; {other} looks the same: if it is that, give --kind {other}");
+    Ok((crate::catalog::find(taken)?, Some(Warning::new("kind-guessed", message))))
 }
 
 /// The layers that skip-layer guidance skips, of so many: as the folder says, or the catalogue.

@@ -47,7 +47,7 @@ impl Asked {
     pub fn read(args: &Generate) -> Result<Self> {
         let mut asked = match (&args.from, &args.branch) {
             (None, None) => Self {
-                opening: args.model.opening(args.model.name.clone().unwrap_or_else(default_model)),
+                opening: args.model.opening(args.model.named().unwrap_or_else(default_model)),
                 draft: Draft { prompt: read_prompt(source(args))?, ..Draft::default() },
                 batch: 1,
                 replayed: None,
@@ -74,7 +74,7 @@ impl Asked {
         let Record { source: program, request, mut draft, unused, .. } = record;
         let model = match &request {
             Some(request) => recorded_model(args, picture, request)?,
-            None => args.model.name.clone().unwrap_or_else(default_model),
+            None => args.model.named().unwrap_or_else(default_model),
         };
         replace_prompt(&mut draft, args)?;
         let unused = unused.iter().map(|(name, value)| {
@@ -98,8 +98,8 @@ impl Asked {
 /// The model that `file` was made with, unless the options name one.
 fn recorded_model(args: &Generate, file: &Path, request: &Request) -> Result<String> {
     let name = &request.model.name;
-    match &args.model.name {
-        Some(model) => Ok(model.clone()),
+    match args.model.named() {
+        Some(model) => Ok(model),
         None if catalog::find(name).is_ok() => Ok(name.clone()),
         None => {
             let what = format!("{} was made with the model folder '{name}'", file.display());

@@ -39,6 +39,7 @@ pub fn request(prompt: &str) -> Request {
                 weights("transformer/diffusion_pytorch_model.safetensors", "a"),
                 weights("vae/diffusion_pytorch_model.safetensors", "c"),
             ],
+            kind: None,
         },
         made_with: MadeWith { flowline: "0.1.0".into(), dtype: "f32".into(), device: "cpu x86_64+avx2+fma".into() },
     }

@@ -51,6 +51,7 @@ pub fn request(prompt: &str, seed: u64) -> Request {
         model: ModelRecord {
             name: "postcard".into(),
             weights: vec![WeightRecord { file: "transformer.safetensors".into(), sha256: "0".repeat(64) }],
+            kind: None,
         },
         made_with: MadeWith::here(),
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tokenizers::{NormalizedString, Normalizer};
 
+use crate::weights::ModelFiles;
 use crate::{Error, Result};
 
 /// What every encoded prompt looks like: `start` (if any), the prompt, `end`, then `pad` up to `length`.
@@ -73,6 +74,24 @@ impl Tokenizer {
     pub fn open(path: &Path, frame: &Frame) -> Result<Self> {
         let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
         Self::from_bytes(&path.display().to_string(), &bytes, frame)
+    }
+
+    /// Reads the tokenizer in `folder` of a model (empty: at its top), in whichever of its forms is there:
+    /// `tokenizer.json`; `vocab.json` and `merges.txt`, which are all that FLUX.1 and SD3 ship for CLIP; `spiece.model`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is none, and those of [`Self::from_bytes`].
+    pub fn of_folder(files: &ModelFiles, folder: &str, frame: &Frame) -> Result<Self> {
+        let at = |file: &str| if folder.is_empty() { file.to_owned() } else { format!("{folder}/{file}") };
+        let (json, vocabulary) = (at("tokenizer.json"), at("vocab.json"));
+        if !files.has(&json) && files.has(&vocabulary) {
+            let merges = at("merges.txt");
+            let (vocab_json, merges_txt) = (files.read(&vocabulary)?, files.read(&merges)?);
+            let merges_txt = std::str::from_utf8(&merges_txt)
+                .map_err(|e| Error::Tokenizer { file: merges.clone(), what: format!("not UTF-8 ({e})") })?;
+            return Self::from_clip_vocabulary(&vocabulary, &vocab_json, merges_txt, frame);
+        }
+        Self::from_bytes(&json, &files.read(&json)?, frame)
     }
 
     /// Reads a `tokenizer.json`; `file` is the name errors print.

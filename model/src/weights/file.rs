@@ -153,7 +153,7 @@ impl TensorFile {
 }
 
 /// The last two parts of a path: enough to know the file, without anybody's home folder.
-fn display_name(path: &Path) -> String {
+pub(super) fn display_name(path: &Path) -> String {
     let mut parts: Vec<_> = path.components().rev().take(2).map(|c| c.as_os_str().to_string_lossy()).collect();
     parts.reverse();
     parts.join("/")

@@ -1,14 +1,17 @@
 //! Weights on their way from files to networks: the only memory mapping, later the only network access.
 
+mod assembled;
 mod encoding;
 mod file;
 mod files;
 mod hash;
+pub mod identify;
 mod naming;
 mod reader;
 mod safetensors;
 mod split;
 
+pub use self::assembled::Assembled;
 pub use self::encoding::Encoding;
 pub use self::file::{Fact, Stored, TensorFile};
 pub use self::files::ModelFiles;

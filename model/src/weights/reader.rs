@@ -52,20 +52,23 @@ impl Weights {
 
     /// What is in one file.
     pub(super) fn whole(file: TensorFile) -> Result<Self> {
-        Self::joined(file.name().to_owned(), vec![file])
+        Self::joined(file.name().to_owned(), vec![file], "")
     }
 
-    /// What is in all of `files`, under one name.
+    /// What is in all of `files`, under one name: the tensors whose names begin with `prefix`, without it.
     ///
     /// # Errors
     /// [`Error::WeightFile`] if two of them hold the same tensor, or one cannot be cut into what it should consist of.
-    pub(super) fn joined(file_name: String, files: Vec<TensorFile>) -> Result<Self> {
-        let names = Names::of(&files.iter().flat_map(|file| file.tensors().keys().map(String::as_str)).collect());
+    pub(super) fn joined(file_name: String, files: Vec<TensorFile>, prefix: &str) -> Result<Self> {
+        let names = Names::of(
+            &files.iter().flat_map(|file| file.tensors().keys().filter_map(|name| name.strip_prefix(prefix))).collect(),
+        );
         let mut tensors: BTreeMap<String, Place> = BTreeMap::new();
         for (at, file) in files.iter().enumerate() {
             let broken = |what: String| Err(Error::WeightFile { file: file.name().to_owned(), what });
             for (name, stored) in file.tensors() {
-                for part in names.as_ref().map_or_else(|| itself(name), |names| names.parts(name)) {
+                let Some(own) = name.strip_prefix(prefix) else { continue };
+                for part in names.as_ref().map_or_else(|| itself(own), |names| names.parts(own)) {
                     let (wanted, rows) = (&part.name, part.rows);
                     if let Some(other) = tensors.get(wanted) {
                         let there = files.get(other.file).map_or(&*file_name, TensorFile::name);
