@@ -18,6 +18,8 @@ pub struct Opening {
     pub places: Vec<PathBuf>,
     /// Where hashes of weight files are remembered.
     pub cache: Option<PathBuf>,
+    /// The most memory of its own that the program may take, bytes; `None` for what the system can give.
+    pub memory: Option<u64>,
 }
 
 impl Opening {

@@ -16,6 +16,10 @@ pub struct Model {
     #[arg(id = "model", short = 'm', long = "model", value_name = "MODEL", value_parser = values::model_parser(), hide_possible_values = true, value_hint = ValueHint::AnyPath)]
     pub name: Option<String>,
 
+    /// The most memory to take, such as 8GiB; less means that parts of the model take turns
+    #[arg(long, value_name = "SIZE", value_parser = values::memory, allow_hyphen_values = true)]
+    pub memory: Option<u64>,
+
     /// The kind of the model, where its files fit several (large and turbo, dev and Krea-dev)
     #[arg(long, value_name = "NAME", help_heading = PARTS)]
     pub kind: Option<String>,
@@ -60,6 +64,12 @@ impl Model {
             t5: self.t5.clone(),
         };
         let places = std::env::var_os("COMFYUI_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
-        Opening { parts, kind: self.kind.clone(), places: places.into_iter().collect(), ..Opening::named(name, None) }
+        Opening {
+            parts,
+            kind: self.kind.clone(),
+            places: places.into_iter().collect(),
+            memory: self.memory,
+            ..Opening::named(name, None)
+        }
     }
 }

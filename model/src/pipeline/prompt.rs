@@ -3,10 +3,10 @@
 use super::Pipeline;
 use crate::family::Encoding;
 use crate::spec::Spec;
-use crate::{Result, Warning};
+use crate::{Request, Result, Warning};
 
 /// How many prompts' features are kept.
-const ENCODINGS_KEPT: usize = 8;
+const ENCODINGS_KEPT: usize = 32;
 
 impl Pipeline {
     /// A prompt's features.
@@ -17,12 +17,18 @@ impl Pipeline {
         if let Some((_, encoding)) = self.encoded.iter().find(|(known, _)| known == prompt) {
             return Ok(encoding.clone());
         }
-        let encoding = self.parts()?.text.encode(prompt)?;
+        let encoding = self.text()?.encode(prompt)?;
         if self.encoded.len() == ENCODINGS_KEPT {
             self.encoded.remove(0);
         }
         self.encoded.push((prompt.to_owned(), encoding.clone()));
         Ok(encoding)
+    }
+
+    /// Whether the features of everything that `request` reads are kept already.
+    pub(super) fn is_encoded(&self, request: &Request) -> bool {
+        let kept = |prompt: &str| self.encoded.iter().any(|(known, _)| known == prompt);
+        kept(&request.prompt) && (!request.uses_negative() || kept(&request.negative_prompt))
     }
 
     /// What should be said about a prompt: words the model does not know, an end that did not fit.
@@ -34,9 +40,11 @@ impl Pipeline {
         if prompt.trim().is_empty() {
             warnings.push(Warning::new("prompt-empty", "the prompt is empty; the model draws what it likes"));
         }
-        self.parts()?;
-        if let (Some(words), Some(parts)) = (&self.spec.words, &self.parts) {
-            warnings.extend(unknown_words(&self.spec, &parts.text.unknown_words(words, prompt)?));
+        if self.spec.words.is_some() {
+            self.text()?;
+        }
+        if let (Some(words), Some(text)) = (&self.spec.words, &self.parts.text) {
+            warnings.extend(unknown_words(&self.spec, &text.unknown_words(words, prompt)?));
         }
         if let Some(cut) = self.encode(prompt)?.cut {
             let shown: String = cut.chars().take(60).collect();

@@ -38,6 +38,13 @@ pub struct Stored {
     pub(super) range: Range<usize>,
 }
 
+impl Stored {
+    /// Bytes it has in the file.
+    pub fn bytes(&self) -> usize {
+        self.range.len()
+    }
+}
+
 /// What a file says about itself beside its tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {

@@ -104,6 +104,11 @@ impl Weights {
         self.tensors.values().map(|place| place.shape.iter().map(|&n| n as u64).product::<u64>()).sum()
     }
 
+    /// Bytes of what is stored.
+    pub fn bytes(&self) -> u64 {
+        self.tensors.values().map(|place| place.stored.bytes() as u64 / place.rows.of as u64 * place.rows.taken.len() as u64).sum()
+    }
+
     /// A reader at the root of the name tree. Tensors arrive on `device` as f32; `on_read` hears of the progress.
     pub fn reader<'a>(&'a self, device: &'a Device, on_read: OnRead<'a>) -> Reader<'a> {
         Reader { weights: self, device, on_read, prefix: String::new() }
