@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::loose::Loose;
 use super::search::Places;
-use crate::text::{Frame, Tokenizer};
+use crate::text::{Frame, SentencePieces, Tokenizer};
 use crate::weights::identify::Role;
 use crate::weights::{Assembled, ModelFiles};
 use crate::{Error, Result, Warning};
@@ -38,6 +38,11 @@ pub(super) fn put(
         let (name, place) = (role.name(), place.display());
         let told = || Warning::new("part-found", format!("the tokenizer of the {name} is taken from {place}"));
         return Ok((!own).then(told));
+    }
+    // A GGUF file may bring its own.
+    if let Some(pieces) = SentencePieces::of_facts(part.facts()) {
+        folder.put_text(format!("{at}/tokenizer.json"), pieces.json());
+        return Ok(None);
     }
     let base = FORMS.iter().any(|form| form.iter().all(|file| folder.has(&format!("{at}/{file}"))));
     if base { Ok(None) } else { Err(missing(role, at, part)) }

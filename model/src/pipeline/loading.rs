@@ -48,8 +48,7 @@ impl Pipeline {
         let reads_text = self.parts.text.is_none() && !(in_turn && self.is_encoded(request));
         // Where parts take turns, reading text means reading everything again.
         let again = in_turn && reads_text;
-        let reads =
-            [reads_text, again || self.parts.transformer.is_none(), again || self.parts.autoencoder.is_none()];
+        let reads = [reads_text, again || self.parts.transformer.is_none(), again || self.parts.autoencoder.is_none()];
         self.spec.bytes.iter().zip(reads).filter(|(_, reads)| *reads).map(|(bytes, _)| bytes).sum()
     }
 

@@ -106,7 +106,10 @@ impl Weights {
 
     /// Bytes of what is stored.
     pub fn bytes(&self) -> u64 {
-        self.tensors.values().map(|place| place.stored.bytes() as u64 / place.rows.of as u64 * place.rows.taken.len() as u64).sum()
+        self.tensors
+            .values()
+            .map(|place| place.stored.bytes() as u64 / place.rows.of as u64 * place.rows.taken.len() as u64)
+            .sum()
     }
 
     /// A reader at the root of the name tree. Tensors arrive on `device` as f32; `on_read` hears of the progress.
