@@ -13,6 +13,7 @@ pub mod event;
 pub mod family;
 pub mod flux;
 pub mod latents;
+mod locate;
 pub mod memory;
 mod mmdit;
 pub mod model_index;

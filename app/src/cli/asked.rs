@@ -51,7 +51,7 @@ impl Asked {
     pub fn read(args: &Generate) -> Result<Self> {
         let mut asked = match (&args.from, &args.branch) {
             (None, None) => Self {
-                opening: args.model.opening(args.model.name.clone().unwrap_or_else(default_model)),
+                opening: args.model.opening(args.model.named().unwrap_or_else(default_model)),
                 draft: Draft::default(),
                 prompts: read_prompts(source(args))?,
                 batch: 1,
@@ -82,7 +82,7 @@ impl Asked {
         let Record { source: program, request, draft, unused, .. } = record;
         let model = match &request {
             Some(request) => recorded_model(args, picture, request)?,
-            None => args.model.name.clone().unwrap_or_else(default_model),
+            None => args.model.named().unwrap_or_else(default_model),
         };
         let prompts = prompts_over(&draft, args)?;
         let unused = unused.iter().map(|(name, value)| {
@@ -109,8 +109,8 @@ impl Asked {
 /// The model that `file` was made with, unless the options name one.
 fn recorded_model(args: &Generate, file: &Path, request: &Request) -> Result<String> {
     let name = &request.model.name;
-    match &args.model.name {
-        Some(model) => Ok(model.clone()),
+    match args.model.named() {
+        Some(model) => Ok(model),
         None if catalog::find(name).is_ok() => Ok(name.clone()),
         None => {
             let what = format!("{} was made with the model folder '{name}'", file.display());

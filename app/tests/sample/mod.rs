@@ -41,6 +41,7 @@ pub fn request(prompt: &str) -> Request {
                 weights("vae/diffusion_pytorch_model.safetensors", "c"),
             ],
             holding: Holding::default(),
+            kind: None,
         },
         made_with: MadeWith { flowline: "0.1.0".into(), dtype: "f32".into(), device: "cpu x86_64+avx2+fma".into() },
     }

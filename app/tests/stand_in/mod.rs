@@ -53,6 +53,7 @@ pub fn request(prompt: &str, seed: u64) -> Request {
             name: "postcard".into(),
             weights: vec![WeightRecord { file: "transformer.safetensors".into(), sha256: "0".repeat(64) }],
             holding: Holding::default(),
+            kind: None,
         },
         made_with: MadeWith::here(),
     }

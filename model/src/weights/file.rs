@@ -39,6 +39,13 @@ pub struct Stored {
     pub(super) range: Range<usize>,
 }
 
+impl Stored {
+    /// Bytes it has in the file.
+    pub fn bytes(&self) -> usize {
+        self.range.len()
+    }
+}
+
 /// What a file says about itself beside its tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
@@ -208,7 +215,7 @@ impl TensorFile {
 }
 
 /// The last two parts of a path: enough to know the file, without anybody's home folder.
-fn display_name(path: &Path) -> String {
+pub(super) fn display_name(path: &Path) -> String {
     let mut parts: Vec<_> = path.components().rev().take(2).map(|c| c.as_os_str().to_string_lossy()).collect();
     parts.reverse();
     parts.join("/")

@@ -1,11 +1,13 @@
 //! Weights on their way from files to networks: the only memory mapping, later the only network access.
 
+mod assembled;
 mod encoding;
 mod file;
 mod files;
 mod gguf;
 mod hash;
 mod holding;
+pub mod identify;
 mod memory;
 mod naming;
 mod reader;
@@ -13,6 +15,7 @@ mod safetensors;
 mod scales;
 mod split;
 
+pub use self::assembled::Assembled;
 pub use self::encoding::{ENCODINGS, Encoding};
 pub(crate) use self::file::Bytes;
 pub use self::file::{Fact, Stored, TensorFile};

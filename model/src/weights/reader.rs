@@ -59,21 +59,23 @@ impl Weights {
 
     /// What is in one file.
     pub(super) fn whole(file: TensorFile) -> Result<Self> {
-        Self::joined(file.name().to_owned(), vec![file])
+        Self::joined(file.name().to_owned(), vec![file], "")
     }
 
-    /// What is in all of `files`, under one name.
+    /// What is in all of `files`, under one name: the tensors whose names begin with `prefix`, without it.
     ///
     /// # Errors
     /// [`Error::WeightFile`] if two of them hold the same tensor, or one cannot be cut into what it should consist of.
-    pub(super) fn joined(file_name: String, files: Vec<TensorFile>) -> Result<Self> {
-        let names = Names::of(&files.iter().flat_map(|file| file.tensors().keys().map(String::as_str)).collect());
+    pub(super) fn joined(file_name: String, files: Vec<TensorFile>, prefix: &str) -> Result<Self> {
         let scales = Scales::of(&files);
+        let own = files.iter().flat_map(|file| file.tensors().keys().filter_map(|name| name.strip_prefix(prefix)));
+        let names = Names::of(&own.collect());
         let mut tensors: BTreeMap<String, Place> = BTreeMap::new();
         for (at, file) in files.iter().enumerate() {
             let broken = |what: String| Err(Error::WeightFile { file: file.name().to_owned(), what });
             for (name, stored) in file.tensors().iter().filter(|(name, _)| !scales.has(name)) {
-                for part in names.as_ref().map_or_else(|| itself(name), |names| names.parts(name)) {
+                let Some(own) = name.strip_prefix(prefix) else { continue };
+                for part in names.as_ref().map_or_else(|| itself(own), |names| names.parts(own)) {
                     let (wanted, rows) = (&part.name, part.rows);
                     if let Some(other) = tensors.get(wanted) {
                         let there = files.get(other.file).map_or(&*file_name, TensorFile::name);
@@ -115,6 +117,14 @@ impl Weights {
     /// Number of values.
     pub fn parameters(&self) -> u64 {
         self.tensors.values().map(|place| place.shape.iter().map(|&n| n as u64).product::<u64>()).sum()
+    }
+
+    /// Bytes of what is stored.
+    pub fn bytes(&self) -> u64 {
+        self.tensors
+            .values()
+            .map(|place| place.stored.bytes() as u64 / place.rows.of as u64 * place.rows.taken.len() as u64)
+            .sum()
     }
 
     /// Memory that all tensors take, held so, as far as it is known before they are read.
