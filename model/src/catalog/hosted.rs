@@ -75,6 +75,14 @@ pub(super) static FLUX_DEV: Hosted = Hosted {
     ],
 };
 
+pub(super) static FLUX_KREA_DEV: Hosted = Hosted {
+    repository: "black-forest-labs/FLUX.1-Krea-dev",
+    files: FLUX,
+    bytes: 33_700_000_000,
+    gated: true,
+    alternatives: &[],
+};
+
 pub(super) static SD3_MEDIUM: Hosted = Hosted {
     repository: "stabilityai/stable-diffusion-3-medium-diffusers",
     files: SD3,
