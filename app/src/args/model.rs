@@ -89,16 +89,13 @@ impl Model {
             t5: self.t5.clone(),
         };
         let places = std::env::var_os("COMFYUI_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let shelf = Shelf::usual(self.offline);
         Opening {
-            model: shelf.path_or(opening.model),
-            hub: shelf.hub,
             holding,
             parts,
-            kind: self.kind.clone().or(opening.kind),
+            kind: self.kind.clone().or_else(|| opening.kind.clone()),
             places: places.into_iter().collect(),
             memory: self.memory.or(opening.memory),
-            ..opening
+            ..Shelf::usual(self.offline).over(opening)
         }
     }
 }

@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::output;
 use crate::args::Verify;
 use crate::library::cache_folder;
+use crate::shelf::Shelf;
 use crate::{Exit, Failure, Registry, Result, record};
 
 /// Steps at which evaluations are listed, a usual number.
@@ -109,7 +110,7 @@ fn verify_picture(path: &Path, registry: &Registry, json: bool) -> Result<Exit> 
         return Err(Failure::new(what, "`flowline generate --from` makes one like it"));
     };
     let cache = cache_folder().ok();
-    let mut pipeline = registry.open(&Opening { cache, ..recorded.model.opening() })?;
+    let mut pipeline = registry.open(&Opening { cache, ..Shelf::usual(true).over(recorded.model.opening()) })?;
     let request = Request { seeds: recorded.seeds.clone(), ..recorded.to_draft().resolve(pipeline.spec())?.request };
     let mut again = None;
     pipeline.generate(&request, |event| {
