@@ -82,7 +82,8 @@ impl Pipeline {
             Err(_) if is_path(model) => (ModelFiles::folder(Path::new(model))?, None),
             Err(unknown) => return Err(unknown),
         };
-        let spec = Spec::open(&files, entry, &mut HashCache::open(opening.cache.as_deref()))?;
+        let mut hashes = HashCache::open(opening.cache.as_deref());
+        let spec = Spec::open(&files, entry, &mut hashes)?.adapted(&opening.loras, &files, &mut hashes)?;
         Ok(Self {
             spec,
             files,

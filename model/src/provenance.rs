@@ -3,12 +3,29 @@
 use serde::{Deserialize, Serialize};
 
 /// A model as a record names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelRecord {
     /// Its name in the catalogue, or its folder's name.
     pub name: String,
     /// Its weight files, in the order of use.
     pub weights: Vec<WeightRecord>,
+    /// The adapters it was opened with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loras: Vec<LoraRecord>,
+}
+
+/// An adapter as a record names it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoraRecord {
+    /// Its file's own name.
+    pub file: String,
+    /// SHA-256 of its bytes, lower-case hexadecimal.
+    pub sha256: String,
+    /// The same of the file beside it that says how strongly it works, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    /// What it adds is multiplied with this.
+    pub scale: f64,
 }
 
 /// A weight file as a record names it.

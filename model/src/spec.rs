@@ -12,8 +12,8 @@ use crate::model_index::ModelIndex;
 use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
 use crate::vae::VaeConfig;
-use crate::weights::{HashCache, ModelFiles};
-use crate::{Error, Latents, Result, Warning};
+use crate::weights::{Adapters, Applied, HashCache, ModelFiles, Targets};
+use crate::{Error, Latents, Lora, Result, Warning};
 
 /// Everything a request is resolved against.
 pub struct Spec {
@@ -42,6 +42,7 @@ pub struct Spec {
     pub(crate) preview: Option<LinearPreview>,
     weights: Vec<WeightRecord>,
     parameters: u64,
+    adapters: Adapters,
 }
 
 /// Tokens of text a model may read: an end token and at least one of the prompt's, and no more than anybody trains.
@@ -88,8 +89,7 @@ impl Spec {
             false => None,
         };
         let mut weight_files = family.text_weights();
-        weight_files
-            .extend(["transformer/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"]);
+        weight_files.extend([TRANSFORMER, "vae/diffusion_pytorch_model.safetensors"]);
         let (mut weights, mut parameters) = (Vec::new(), 0);
         for file in weight_files {
             parameters += files.weights(file)?.parameters();
@@ -113,7 +113,30 @@ impl Spec {
             preview,
             weights,
             parameters,
+            adapters: Adapters::default(),
         })
+    }
+
+    /// The same model with adapters, which its `files` say the places of.
+    ///
+    /// # Errors
+    /// Those of [`Adapters::open`].
+    pub fn adapted(mut self, loras: &[Lora], files: &ModelFiles, hashes: &mut HashCache) -> Result<Self> {
+        if loras.is_empty() {
+            return Ok(self);
+        }
+        let mut targets = Targets::default();
+        for file in self.family.text_weights().into_iter().chain([TRANSFORMER]) {
+            targets.add(file, &files.weights(file)?);
+        }
+        self.adapters = Adapters::open(loras, &targets, hashes)?;
+        self.warnings.extend(self.adapters.applied().filter_map(Applied::warning));
+        Ok(self)
+    }
+
+    /// What is added to the weights.
+    pub fn adapters(&self) -> &Adapters {
+        &self.adapters
     }
 
     /// Width and height must be multiples of this: the autoencoder's factor times the transformer's patch.
@@ -135,7 +158,7 @@ impl Spec {
 
     /// The model as a record names it.
     pub fn record(&self) -> ModelRecord {
-        ModelRecord { name: self.name.clone(), weights: self.weights.clone() }
+        ModelRecord { name: self.name.clone(), weights: self.weights.clone(), loras: self.adapters.records() }
     }
 
     /// Number of weights in all.
@@ -175,7 +198,7 @@ impl Spec {
     /// What decides the memory of a picture of this size.
     pub(crate) fn footprint(&self, width: u32, height: u32) -> Footprint {
         Footprint {
-            weights: self.parameters * size_of::<f32>() as u64,
+            weights: (self.parameters + self.adapters.parameters()) * size_of::<f32>() as u64,
             tokens: (self.image_tokens(width, height) + self.family.text_tokens(self.text_length)) as u64,
             hidden: self.family.hidden() as u64,
             heads: self.family.heads() as u64,
@@ -215,4 +238,5 @@ fn decoder_channels(vae: &VaeConfig) -> usize {
     channels.get(1).or(channels.first()).copied().unwrap_or(0)
 }
 
+const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
 const MODEL_INDEX: &str = "model_index.json";

@@ -34,7 +34,7 @@ impl Pipeline {
             last.set(bytes);
             observer.ask(Event::Loading { part: part.get(), bytes: before.get() + bytes, total })
         };
-        let load = Load { files: &self.files, device: &self.device, on_read: &on_read };
+        let load = Load { files: &self.files, device: &self.device, adapters: self.spec.adapters(), on_read: &on_read };
         let text = self.spec.family.load_text(&load, self.spec.text_length)?;
         part.set("transformer");
         let transformer = self.spec.family.load_transformer(&load)?;
@@ -57,7 +57,12 @@ impl Pipeline {
     /// The autoencoder with its encoder, which most pictures do without.
     pub(super) fn whole_autoencoder(&mut self) -> Result<&Autoencoder> {
         if !self.parts()?.autoencoder.can_encode() {
-            let load = Load { files: &self.files, device: &self.device, on_read: &|_| ControlFlow::Continue(()) };
+            let load = Load {
+                files: &self.files,
+                device: &self.device,
+                adapters: self.spec.adapters(),
+                on_read: &|_| ControlFlow::Continue(()),
+            };
             let whole = load.part(AUTOENCODER, |reader| match reader.has(ENCODER) {
                 true => Ok((Autoencoder::load(&self.spec.vae, reader)?, &[][..])),
                 false => {

@@ -12,6 +12,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Shape, Tensor};
 
 use super::file::{Stored, TensorFile};
+use super::lora::Adapters;
 use super::naming::{Names, Rows, itself};
 use crate::ops::low_rank::LowRank;
 use crate::ops::weight::Weight;
@@ -27,6 +28,8 @@ pub struct Weights {
     tensors: BTreeMap<String, Place>,
     read: RefCell<BTreeSet<String>>,
     bytes_read: Cell<u64>,
+    /// The matrices of which it was asked what adapters add.
+    adapted: RefCell<BTreeSet<String>>,
 }
 
 /// Where a tensor is.
@@ -88,7 +91,14 @@ impl Weights {
                 }
             }
         }
-        Ok(Self { name: file_name, files, tensors, read: RefCell::default(), bytes_read: Cell::new(0) })
+        Ok(Self {
+            name: file_name,
+            files,
+            tensors,
+            read: RefCell::default(),
+            bytes_read: Cell::new(0),
+            adapted: RefCell::default(),
+        })
     }
 
     /// The tensors by the names that networks ask for, and their shapes.
@@ -103,7 +113,12 @@ impl Weights {
 
     /// A reader at the root of the name tree. Tensors arrive on `device` as f32; `on_read` hears of the progress.
     pub fn reader<'a>(&'a self, device: &'a Device, on_read: OnRead<'a>) -> Reader<'a> {
-        Reader { weights: self, device, on_read, prefix: String::new() }
+        Reader { weights: self, device, on_read, prefix: String::new(), adapters: None }
+    }
+
+    /// Whether it was asked what adapters add to `tensor`.
+    pub fn was_adapted(&self, tensor: &str) -> bool {
+        self.adapted.borrow().contains(tensor)
     }
 
     /// Checks that every tensor was read, except those whose name starts with one of `optional`.
@@ -145,9 +160,17 @@ pub struct Reader<'a> {
     device: &'a Device,
     on_read: OnRead<'a>,
     prefix: String,
+    /// What adds to these weights, and what they are called there.
+    adapters: Option<(&'a Adapters, &'a str)>,
 }
 
 impl<'a> Reader<'a> {
+    /// The same reader, which also reads what `adapters` add to the part in `file`.
+    #[must_use]
+    pub fn adapted(self, adapters: &'a Adapters, file: &'a str) -> Self {
+        Self { adapters: Some((adapters, file)), ..self }
+    }
+
     /// The reader one level down: `reader.at("blocks").at(3)` reads `blocks.3.…`.
     #[must_use]
     pub fn at(&self, part: impl Display) -> Reader<'a> {
@@ -205,8 +228,12 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Those of the adapters' files.
-    pub fn low_rank(&self, _name: &str) -> Result<Vec<LowRank>> {
-        Ok(Vec::new())
+    pub fn low_rank(&self, name: &str) -> Result<Vec<LowRank>> {
+        let Some((adapters, file)) = self.adapters else { return Ok(Vec::new()) };
+        let name = self.full(name);
+        let added = adapters.low_rank(file, &name, self.device)?;
+        self.weights.adapted.borrow_mut().insert(name);
+        Ok(added)
     }
 
     fn full(&self, name: impl Display) -> String {
