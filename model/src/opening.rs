@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::LoraRecord;
+use crate::{LoraRecord, ModelRecord};
 
 /// A model as somebody names it, and how it is to be opened.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,5 +43,10 @@ impl Opening {
     /// The model called `model`, with nothing special about it.
     pub fn named(model: impl Into<String>, cache: Option<&Path>) -> Self {
         Self { model: model.into(), cache: cache.map(Path::to_owned), ..Self::default() }
+    }
+
+    /// The model of a record, opened as it was then.
+    pub fn recorded(model: &ModelRecord, cache: Option<&Path>) -> Self {
+        Self { loras: model.loras.iter().map(Lora::from).collect(), ..Self::named(&model.name, cache) }
     }
 }

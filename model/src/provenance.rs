@@ -1,5 +1,7 @@
 //! What decides the last bit of a picture beside the request itself: weights, version, processor.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// A model as a record names it.
@@ -26,6 +28,14 @@ pub struct LoraRecord {
     pub config: Option<String>,
     /// What it adds is multiplied with this.
     pub scale: f64,
+}
+
+impl fmt::Display for LoraRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, sha256, config, scale } = self;
+        write!(f, "{file} at {scale} sha256 {sha256}")?;
+        config.as_ref().map_or(Ok(()), |config| write!(f, ", settings {config}"))
+    }
 }
 
 /// A weight file as a record names it.

@@ -1,7 +1,7 @@
 //! Which model, and how it is opened.
 
 use clap::ValueHint;
-use flowline_model::Opening;
+use flowline_model::{Lora, ModelRecord, Opening};
 
 use super::values;
 
@@ -11,11 +11,24 @@ pub struct Model {
     /// A model's name (`flowline models`) or its folder
     #[arg(id = "model", short = 'm', long = "model", value_name = "MODEL", value_parser = values::model_parser(), hide_possible_values = true, value_hint = ValueHint::AnyPath)]
     pub name: Option<String>,
+    /// Apply an adapter (LoRA), such as cats.safetensors=0.8: as it was trained if no strength is given; may be repeated
+    ///
+    /// Strength 0 is the model without it, below 0 works the other way. Names as kohya, diffusers, peft, XLabs and the
+    /// models' authors write them are understood.
+    #[arg(long = "lora", value_name = "PATH[=SCALE]", value_parser = values::lora, value_hint = ValueHint::FilePath)]
+    pub loras: Vec<Lora>,
 }
 
 impl Model {
     /// The model called `name`, opened as these options say.
     pub fn opening(&self, name: impl Into<String>) -> Opening {
-        Opening::named(name, None)
+        Opening { loras: self.loras.clone(), ..Opening::named(name, None) }
+    }
+
+    /// The model called `name`, opened as a record says it was, where these options do not say otherwise.
+    pub fn opening_again(&self, name: impl Into<String>, recorded: &ModelRecord) -> Opening {
+        let asked = self.opening(name);
+        let loras = if asked.loras.is_empty() { Opening::recorded(recorded, None).loras } else { asked.loras };
+        Opening { loras, ..asked }
     }
 }

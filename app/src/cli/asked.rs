@@ -58,6 +58,7 @@ impl Asked {
             (None, Some(point)) => Self::of_trajectory(args, point)?,
         };
         asked.warnings.extend(choose(&mut asked.draft, args)?);
+        asked.warnings.extend(adapters_in_text(&asked.draft));
         if let Some(batch) = args.batch {
             asked.batch = batch;
             if asked.draft.seeds.len() > 1 {
@@ -72,15 +73,14 @@ impl Asked {
         let record = record::read(picture)?;
         record.replayable(&picture.display().to_string())?;
         let Record { source: program, request, mut draft, unused, .. } = record;
-        let model = match &request {
-            Some(request) => recorded_model(args, picture, request)?,
-            None => args.model.name.clone().unwrap_or_else(default_model),
+        let opening = match &request {
+            Some(request) => args.model.opening_again(recorded_model(args, picture, request)?, &request.model),
+            None => args.model.opening(args.model.name.clone().unwrap_or_else(default_model)),
         };
         replace_prompt(&mut draft, args)?;
         let unused = unused.iter().map(|(name, value)| {
             Warning::new("record-unused", format!("the {program} record's {name} is not used: {value}"))
         });
-        let opening = args.model.opening(model);
         Ok(Self { opening, draft, batch: 1, replayed: request, branch: None, warnings: unused.collect() })
     }
 
@@ -90,7 +90,7 @@ impl Asked {
         let mut draft = from.kept.draft();
         replace_prompt(&mut draft, args)?;
         let replayed = Some(from.request().clone());
-        let opening = args.model.opening(model);
+        let opening = args.model.opening_again(model, &from.request().model);
         Ok(Self { opening, draft, batch: 1, replayed, branch: Some(from), warnings: Vec::new() })
     }
 }
@@ -162,6 +162,22 @@ fn choose(draft: &mut Draft, args: &Generate) -> Result<Option<Warning>> {
         None => {}
     }
     Ok(warning)
+}
+
+/// That a prompt names adapters as sd-cli and the web UIs read it (`<lora:cats:0.8>`): it is text to every model here.
+fn adapters_in_text(draft: &Draft) -> Option<Warning> {
+    let texts = [Some(&draft.prompt), draft.negative_prompt.as_ref()];
+    let named = texts.into_iter().flatten().find_map(|text| {
+        let (_, from) = text.split_once("<lora:")?;
+        let (named, _) = from.split_once('>')?;
+        Some(named.to_owned())
+    })?;
+    let (name, scale) = named.split_once(':').unwrap_or((&named, "1"));
+    let message = format!(
+        "'<lora:{named}>' in the prompt is only text here; to apply an adapter, give its file: \
+         --lora path/to/{name}.safetensors={scale}"
+    );
+    Some(Warning::new("lora-in-prompt", message))
 }
 
 /// Guidance over a record's: its rule keeps all but the scale that is given, and its scale serves another rule.
