@@ -76,7 +76,8 @@ impl Pipeline {
     pub fn open_as(opening: &Opening) -> Result<Self> {
         let Located { files, entry, warnings } = locate(opening)?;
         let mut hashes = HashCache::open(opening.cache.as_deref());
-        let mut spec = Spec::open(&files, entry, &mut hashes)?.held(&files, opening.holding, opening.memory)?;
+        let spec = Spec::open(&files, entry, &mut hashes)?.held(&files, opening.holding, opening.memory)?;
+        let mut spec = spec.adapted(&opening.loras, &files, &mut hashes)?;
         spec.opened_as(opening, warnings);
         Ok(Self {
             spec,

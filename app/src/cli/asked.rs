@@ -66,6 +66,7 @@ impl Asked {
             asked.draft.prompt.clone_from(first);
         }
         asked.warnings.extend(choose(&mut asked.draft, args)?);
+        asked.warnings.extend(adapters_in_text(&asked.draft));
         if let Some(batch) = args.batch {
             asked.batch = batch;
             if asked.draft.seeds.len() > 1 {
@@ -89,7 +90,7 @@ impl Asked {
             Warning::new("record-unused", format!("the {program} record's {name} is not used: {value}"))
         });
         let opening = match &request {
-            Some(request) => args.model.over(Opening { model, ..request.model.opening() }),
+            Some(request) => args.model.over(Opening { model, ..Opening::recorded(&request.model, None) }),
             None => args.model.opening(model),
         };
         Ok(Self { opening, draft, prompts, batch: 1, replayed: request, branch: None, warnings: unused.collect() })
@@ -101,7 +102,7 @@ impl Asked {
         let draft = from.kept.draft();
         let prompts = prompts_over(&draft, args)?;
         let replayed = Some(from.request().clone());
-        let opening = args.model.over(Opening { model, ..from.request().model.opening() });
+        let opening = args.model.over(Opening { model, ..Opening::recorded(&from.request().model, None) });
         Ok(Self { opening, draft, prompts, batch: 1, replayed, branch: Some(from), warnings: Vec::new() })
     }
 }
@@ -172,6 +173,22 @@ fn choose(draft: &mut Draft, args: &Generate) -> Result<Option<Warning>> {
         None => {}
     }
     Ok(warning)
+}
+
+/// That a prompt names adapters as sd-cli and the web UIs read it (`<lora:cats:0.8>`): it is text to every model here.
+fn adapters_in_text(draft: &Draft) -> Option<Warning> {
+    let texts = [Some(&draft.prompt), draft.negative_prompt.as_ref()];
+    let named = texts.into_iter().flatten().find_map(|text| {
+        let (_, from) = text.split_once("<lora:")?;
+        let (named, _) = from.split_once('>')?;
+        Some(named.to_owned())
+    })?;
+    let (name, scale) = named.split_once(':').unwrap_or((&named, "1"));
+    let message = format!(
+        "'<lora:{named}>' in the prompt is only text here; to apply an adapter, give its file: \
+         --lora path/to/{name}.safetensors={scale}"
+    );
+    Some(Warning::new("lora-in-prompt", message))
 }
 
 /// Guidance over a record's: its rule keeps all but the scale that is given, and its scale serves another rule.
