@@ -40,7 +40,7 @@ pub use memory::MemoryPlan;
 pub use opening::Opening;
 pub use pipeline::Pipeline;
 pub use provenance::{MadeWith, ModelRecord, WeightRecord};
-pub use request::{Branch, Draft, Request, Resolved, Tilt};
+pub use request::{Branch, Draft, Request, Resolved, Start, Tilt};
 pub use rng::Rng;
 pub use spec::Spec;
 pub use trajectory::{Kept, KeptStep};

@@ -58,7 +58,7 @@ impl MemoryPlan {
 }
 
 /// Memory that can be allocated without swapping, bytes; `None` where the system does not say.
-fn available() -> Option<u64> {
+pub(crate) fn available() -> Option<u64> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory_specifics(sysinfo::MemoryRefreshKind::nothing().with_ram());
     let limit = system.cgroup_limits().map(|limits| limits.free_memory);

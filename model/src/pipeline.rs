@@ -41,8 +41,8 @@ pub struct Pipeline {
     encoded: Vec<(String, Encoding)>,
     /// A run to go on with.
     held: Option<Held>,
-    /// Latents that pictures may be pulled towards, by their hash.
-    targets: Vec<(String, Latents)>,
+    /// Latents of pictures that others begin at or are pulled towards, by their hash.
+    pictures: Vec<(String, Latents)>,
     /// Whether runs are kept and told.
     keep: bool,
 }
@@ -90,7 +90,7 @@ impl Pipeline {
             parts: None,
             encoded: Vec::new(),
             held: None,
-            targets: Vec::new(),
+            pictures: Vec::new(),
             keep: false,
         })
     }

@@ -7,11 +7,11 @@ use flowline_sampler::guidance::Rules;
 
 use crate::catalog::Entry;
 use crate::family::Family;
-use crate::memory::Footprint;
+use crate::memory::{self, Footprint};
 use crate::model_index::ModelIndex;
 use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
-use crate::vae::VaeConfig;
+use crate::vae::{Tiling, VaeConfig};
 use crate::weights::{HashCache, ModelFiles};
 use crate::{Error, Latents, Result, Warning};
 
@@ -148,8 +148,34 @@ impl Spec {
         self.entry.defaults.guidance.is_some()
     }
 
+    /// The size near `width` x `height` that the model can make: both sides multiples, neither too long, the shape kept as
+    /// nearly as that allows.
+    pub fn nearest_size(&self, width: u32, height: u32) -> (u32, u32) {
+        let (multiple, longest) = (self.size_multiple().max(1), self.longest_side());
+        let scale = (f64::from(longest) / f64::from(width.max(height).max(1))).min(1.0);
+        let near = |side: u32| {
+            let units = (f64::from(side) * scale / f64::from(multiple)).round() as u32;
+            units.clamp(1, (longest / multiple).max(1)) * multiple
+        };
+        (near(width), near(height))
+    }
+
+    /// The longest width or height.
+    fn longest_side(&self) -> u32 {
+        let longest = self.family.longest_side().and_then(|tokens| u32::try_from(tokens).ok());
+        longest.map_or(LARGEST_SIDE, |tokens| tokens.saturating_mul(self.size_multiple()).min(LARGEST_SIDE))
+    }
+
+    /// In what pieces a picture of this size is encoded here and now. Its bits do not depend on them.
+    pub(crate) fn encode_tiling(&self, width: u32, height: u32) -> Tiling {
+        Tiling::fitting_encode(&self.vae, width, height, memory::available().unwrap_or(u64::MAX))
+    }
+
     /// Refuses sizes the model cannot make.
-    pub(crate) fn check_size(&self, width: u32, height: u32) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], with a size that it can.
+    pub fn check_size(&self, width: u32, height: u32) -> Result<()> {
         let multiple = self.size_multiple();
         let size = format!("{width} x {height}");
         if width == 0 || height == 0 {
@@ -158,8 +184,7 @@ impl Spec {
                 "give a width and a height above 0",
             ));
         }
-        let longest = self.family.longest_side().and_then(|tokens| u32::try_from(tokens).ok());
-        let longest = longest.map_or(LARGEST_SIDE, |tokens| tokens.saturating_mul(multiple).min(LARGEST_SIDE));
+        let longest = self.longest_side();
         if width > longest || height > longest {
             let hint = format!("no side may be longer than {longest}");
             return Err(Error::invalid(format!("{size} is too large"), hint));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use flowline_model::{MemoryPlan, Request, Spec};
+use flowline_model::{MemoryPlan, Request, Spec, Start};
 use serde::Serialize;
 
 use super::output;
@@ -53,6 +53,9 @@ pub fn describe(request: &Request) -> String {
     if let Some(tilt) = &request.tilt {
         row("tilt", &format!("by {} towards the image {}", tilt.strength, tilt.sha256));
     }
+    if let Some(start) = &request.start {
+        row("start", &beginning(start, request.steps));
+    }
     if let Some(branch) = &request.branch {
         row("branch", &branch.to_string());
     }
@@ -64,6 +67,15 @@ pub fn describe(request: &Request) -> String {
     }
     row("computes", &format!("in {} on {}", request.made_with.dtype, request.made_with.device));
     text
+}
+
+/// Where a run of so many steps begins.
+pub fn beginning(start: &Start, steps: usize) -> String {
+    let of = match start.steps {
+        Some(whole) => format!(", {steps} of {whole} steps"),
+        None => String::new(),
+    };
+    format!("at strength {} of the image {}{of}", start.strength, start.sha256)
 }
 
 fn describe_memory(plan: &MemoryPlan) -> String {

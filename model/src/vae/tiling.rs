@@ -243,9 +243,6 @@ fn least(half: &Half) -> u64 {
 }
 
 fn fitting(half: &Half, available: u64) -> Tiling {
-    if bytes(half, Tiling::None) <= available {
-        return Tiling::None;
-    }
     let least = least(half);
     // Every sum that decides whether a map is held.
     let sums = half.stages.iter().flat_map(|Stage { input, output, .. }| {
@@ -253,8 +250,18 @@ fn fitting(half: &Half, available: u64) -> Tiling {
         [output, input.saturating_add(output)]
     });
     let mut limits: Vec<u64> = sums.filter(|limit| *limit > least).collect();
+    limits.push(least);
     limits.sort_unstable_by(|a, b| b.cmp(a));
-    let strips = |held| Tiling::Strips { held };
-    let fits = limits.into_iter().map(strips).find(|tiling| bytes(half, *tiling) <= available);
-    fits.unwrap_or(strips(least))
+    // The fastest first.
+    let mut best = (Tiling::None, bytes(half, Tiling::None));
+    for tiling in limits.into_iter().map(|held| Tiling::Strips { held }) {
+        let needed = bytes(half, tiling);
+        if needed < best.1 {
+            best = (tiling, needed);
+        }
+        if best.1 <= available {
+            break;
+        }
+    }
+    best.0
 }
