@@ -14,7 +14,7 @@ mod prompt;
 mod walk;
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,11 +23,13 @@ use image::RgbImage;
 
 use crate::event::{Event, Outcome, Picture};
 use crate::family::{Encoding, TextEncoder, Transformer};
+use crate::locate::{Located, locate};
 use crate::spec::Spec;
 use crate::vae::Autoencoder;
 use crate::weights::{HashCache, ModelFiles};
-use crate::{Error, Latents, Opening, Request, Result, catalog, vae};
+use crate::{Error, Latents, Opening, Request, Residency, Result, vae};
 use held::Held;
+use loading::Progress;
 use observer::Observer;
 use walk::{Begin, Walk};
 
@@ -36,7 +38,9 @@ pub struct Pipeline {
     spec: Spec,
     files: ModelFiles,
     device: Device,
-    parts: Option<Parts>,
+    parts: Parts,
+    /// Which parts may be in memory together, as the plan of the last request says.
+    residency: Residency,
     /// Features of the prompts used last: a batch, and the next picture of the same prompt, encode nothing.
     encoded: Vec<(String, Encoding)>,
     /// A run to go on with.
@@ -47,11 +51,12 @@ pub struct Pipeline {
     keep: bool,
 }
 
-/// The networks, in the order of use.
+/// The networks, in the order of use; those that have been read.
+#[derive(Default)]
 struct Parts {
-    text: Box<dyn TextEncoder>,
-    transformer: Box<dyn Transformer>,
-    autoencoder: Autoencoder,
+    text: Option<Box<dyn TextEncoder>>,
+    transformer: Option<Box<dyn Transformer>>,
+    autoencoder: Option<Autoencoder>,
 }
 
 impl Pipeline {
@@ -69,25 +74,16 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Invalid`] if there is no such model, else what is wrong with its files.
     pub fn open_as(opening: &Opening) -> Result<Self> {
-        let model = opening.model.as_str();
-        let (files, entry) = match catalog::find(model) {
-            Ok(entry) => match entry.source {
-                catalog::Source::Embedded(files) => (ModelFiles::Embedded(files), Some(entry)),
-                catalog::Source::Folder if !is_path(model) => {
-                    let what = format!("{} is not built in, and this version does not download models", entry.name);
-                    return Err(Error::invalid(what, "name its diffusers folder: -m path/to/folder"));
-                }
-                catalog::Source::Folder => (ModelFiles::folder(Path::new(model))?, None),
-            },
-            Err(_) if is_path(model) => (ModelFiles::folder(Path::new(model))?, None),
-            Err(unknown) => return Err(unknown),
-        };
-        let spec = Spec::open(&files, entry, &mut HashCache::open(opening.cache.as_deref()))?;
+        let Located { files, entry, warnings } = locate(opening)?;
+        let mut hashes = HashCache::open(opening.cache.as_deref());
+        let mut spec = Spec::open(&files, entry, &mut hashes)?.held(&files, opening.holding, opening.memory)?;
+        spec.opened_as(opening, warnings);
         Ok(Self {
             spec,
             files,
             device: Device::Cpu,
-            parts: None,
+            parts: Parts::default(),
+            residency: Residency::Whole,
             encoded: Vec::new(),
             held: None,
             pictures: Vec::new(),
@@ -128,8 +124,10 @@ impl Pipeline {
             observer.proceed(Event::Warning(warning))?;
         }
         self.check_beside(request)?;
+        self.residency = request.memory_plan(&self.spec).residency;
         let clock = Instant::now();
-        self.load(observer)?;
+        let progress = Progress::new(observer, self.to_read(request));
+        self.load_first(request, &progress)?;
         outcome.loading = clock.elapsed();
 
         let clock = Instant::now();
@@ -139,6 +137,11 @@ impl Pipeline {
             observer.proceed(Event::Warning(warning))?;
         }
         outcome.encoding = clock.elapsed();
+
+        let clock = Instant::now();
+        self.read_networks(&progress)?;
+        progress.finish()?;
+        outcome.loading += clock.elapsed();
 
         let clock = Instant::now();
         let origin = self.origin(request, observer)?;
@@ -189,7 +192,7 @@ impl Pipeline {
     ) -> Result<Latents> {
         let observer = Observer::new(observe);
         let guided = self.condition(request)?;
-        self.parts()?;
+        self.read_networks(&Progress::new(&Observer::silent(), 0))?;
         let seed = request.seeds.first().copied().unwrap_or_default();
         let walk = Walk { request, guided: &guided, seed, picture: Some(0), begin: Begin::New(noise) };
         self.walk(walk, &observer)?.best().cloned().ok_or(Error::Cancelled)
@@ -203,12 +206,11 @@ impl Pipeline {
         if !latents.is_finite()? {
             return Err(Error::NotFinite { stage: "transformer" });
         }
-        let pixels = self.parts()?.autoencoder.decode(latents.tensor())?;
+        let tensor = latents.tensor();
+        let ((_, _, h, w), f) = (tensor.dims4()?, self.spec.vae.latent_factor());
+        self.autoencoder()?;
+        let tiling = self.spec.decode_tiling_now((w * f) as u32, (h * f) as u32);
+        let pixels = self.autoencoder()?.decode_tiled(tensor, tiling, &mut ())?;
         vae::to_rgb(&pixels)?.into_iter().next().ok_or(Error::NotFinite { stage: "autoencoder" })
     }
-}
-
-/// Whether `model` reads as a path rather than as a name.
-fn is_path(model: &str) -> bool {
-    model.contains(['/', '\\']) || model.starts_with('.') || PathBuf::from(model).exists()
 }

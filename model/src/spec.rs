@@ -7,13 +7,13 @@ use flowline_sampler::guidance::Rules;
 
 use crate::catalog::Entry;
 use crate::family::Family;
-use crate::memory::{self, Footprint};
+use crate::memory::{Footprint, available, free};
 use crate::model_index::ModelIndex;
 use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
 use crate::vae::{Tiling, VaeConfig};
-use crate::weights::{HashCache, ModelFiles};
-use crate::{Error, Latents, Result, Warning};
+use crate::weights::{HashCache, Holding, Memory, ModelFiles};
+use crate::{Error, Latents, Opening, Result, Warning};
 
 /// Everything a request is resolved against.
 pub struct Spec {
@@ -40,8 +40,18 @@ pub struct Spec {
     pub(crate) family: Box<dyn Family>,
     pub(crate) vae: VaeConfig,
     pub(crate) preview: Option<LinearPreview>,
+    /// The most memory that may be taken, see [`crate::Opening::memory`].
+    pub(crate) limit: Option<u64>,
     weights: Vec<WeightRecord>,
-    parameters: u64,
+    /// The kind that somebody said it is.
+    kind: Option<String>,
+    /// Numbers of weights: of the text encoders, the transformer, the autoencoder.
+    parameters: [u64; 3],
+    holding: Holding,
+    /// What the parts take, held so.
+    memory: [Memory; 3],
+    /// Bytes of the same.
+    pub(crate) bytes: [u64; 3],
 }
 
 /// Tokens of text a model may read: an end token and at least one of the prompt's, and no more than anybody trains.
@@ -71,8 +81,8 @@ impl Spec {
             (Some(entry), _) => entry,
             (None, Some(kind)) => crate::catalog::find(kind)?,
             (None, None) => {
-                let entry = crate::catalog::find(family.kind())?;
-                warnings.extend(family.twin().map(|twin| kind_guessed(name.as_deref(), entry, twin)));
+                let (entry, warning) = guessed_kind(family.as_ref(), files)?;
+                warnings.extend(warning);
                 entry
             }
         };
@@ -87,14 +97,19 @@ impl Spec {
             true => Some(files.json::<LinearPreview>("vae/preview.json")?),
             false => None,
         };
-        let mut weight_files = family.text_weights();
-        weight_files
-            .extend(["transformer/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"]);
-        let (mut weights, mut parameters) = (Vec::new(), 0);
-        for file in weight_files {
-            parameters += files.weights(file)?.parameters();
-            for file in files.weight_files(file)? {
-                weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+        let parts = [family.text_weights(), vec![TRANSFORMER], vec![AUTOENCODER]];
+        let (mut weights, mut parameters, mut bytes) = (Vec::new(), [0; 3], [0; 3]);
+        for (files_of_part, (parameters, bytes)) in parts.iter().zip(parameters.iter_mut().zip(&mut bytes)) {
+            for file in files_of_part {
+                let part = files.weights(file)?;
+                *parameters += part.parameters();
+                *bytes += part.bytes();
+                for file in files.weight_files(file)? {
+                    // Several parts may be in one file.
+                    if !weights.iter().any(|known: &WeightRecord| known.file == file) {
+                        weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+                    }
+                }
             }
         }
         Ok(Self {
@@ -111,9 +126,44 @@ impl Spec {
             family,
             vae,
             preview,
+            limit: None,
             weights,
+            kind: None,
             parameters,
+            holding: Holding::DENSE,
+            memory: parameters.map(|parameters| Memory::heap(parameters.saturating_mul(size_of::<f32>() as u64))),
+            bytes,
         })
+    }
+
+    /// The same model with its weights held so, where at most `limit` bytes of memory may be taken.
+    ///
+    /// # Errors
+    /// Those of the weight files.
+    pub(crate) fn held(mut self, files: &ModelFiles, holding: Holding, limit: Option<u64>) -> Result<Self> {
+        let dense = self.parameters().saturating_mul(size_of::<f32>() as u64);
+        let holding = holding.settled(dense, available(limit));
+        let takes = |parts: &[&str], holding: Holding| -> Result<Memory> {
+            let parts = parts.iter().map(|file| Ok(files.weights(file)?.memory(holding)));
+            Ok(parts.collect::<Result<Vec<_>>>()?.into_iter().fold(Memory::default(), |sum, part| sum + part))
+        };
+        self.memory = [
+            takes(&self.family.text_weights(), holding)?,
+            takes(&[TRANSFORMER], holding)?,
+            takes(&[AUTOENCODER], Holding::DENSE)?,
+        ];
+        (self.holding, self.limit) = (holding, limit);
+        Ok(self)
+    }
+
+    /// How its weights are held, decided for the memory that there is.
+    pub fn holding(&self) -> Holding {
+        self.holding
+    }
+
+    /// Memory that its weights take.
+    pub fn memory(&self) -> Memory {
+        self.memory.into_iter().fold(Memory::default(), |sum, part| sum + part)
     }
 
     /// Width and height must be multiples of this: the autoencoder's factor times the transformer's patch.
@@ -133,14 +183,26 @@ impl Spec {
         (self.vae.latent_channels, height as usize / factor, width as usize / factor)
     }
 
+    /// Notes how the model was opened, as far as a record must say it, and what was guessed on the way.
+    pub(crate) fn opened_as(&mut self, opening: &Opening, warnings: Vec<Warning>) {
+        self.kind = opening.kind.as_ref().map(|_| self.entry.name.to_owned());
+        self.warnings.splice(0..0, warnings);
+    }
+
+    /// What the user should know about the model: what was guessed, what it does without.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
     /// The model as a record names it.
     pub fn record(&self) -> ModelRecord {
-        ModelRecord { name: self.name.clone(), weights: self.weights.clone() }
+        let (name, weights) = (self.name.clone(), self.weights.clone());
+        ModelRecord { name, weights, holding: self.holding.recorded(), kind: self.kind.clone() }
     }
 
     /// Number of weights in all.
     pub fn parameters(&self) -> u64 {
-        self.parameters
+        self.parameters.iter().sum()
     }
 
     /// Whether the model has a guidance embedding (`--guidance`).
@@ -166,9 +228,32 @@ impl Spec {
         longest.map_or(LARGEST_SIDE, |tokens| tokens.saturating_mul(self.size_multiple()).min(LARGEST_SIDE))
     }
 
-    /// In what pieces a picture of this size is encoded here and now. Its bits do not depend on them.
-    pub(crate) fn encode_tiling(&self, width: u32, height: u32) -> Tiling {
-        Tiling::fitting_encode(&self.vae, width, height, memory::available().unwrap_or(u64::MAX))
+    /// In what pieces a picture of this size is decoded beside the transformer, as planned for.
+    pub(crate) fn decode_tiling(&self, width: u32, height: u32) -> Tiling {
+        let [_, transformer, autoencoder] = self.memory;
+        let room = available(self.limit).map(|room| room.saturating_sub((transformer + autoencoder).heap));
+        Tiling::fitting_decode(&self.vae, width, height, room.unwrap_or(u64::MAX))
+    }
+
+    /// The same now that transformer and autoencoder are in memory.
+    pub(crate) fn decode_tiling_now(&self, width: u32, height: u32) -> Tiling {
+        let [_, transformer, autoencoder] = self.memory;
+        let limit = self.limit.map(|limit| limit.saturating_sub((transformer + autoencoder).heap));
+        let room = [free(), limit].into_iter().flatten().min();
+        Tiling::fitting_decode(&self.vae, width, height, room.unwrap_or(u64::MAX))
+    }
+
+    /// In what pieces a picture of this size is encoded, which is done with nothing but the autoencoder in memory.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if it does not fit in any.
+    pub(crate) fn encode_tiling(&self, width: u32, height: u32) -> Result<Tiling> {
+        let available = available(self.limit).unwrap_or(u64::MAX);
+        let tiling = Tiling::fitting_encode(&self.vae, width, height, available);
+        match tiling.encode_bytes(&self.vae, width, height) {
+            needed if needed > available => Err(Error::Memory { needed, available }),
+            _ => Ok(tiling),
+        }
     }
 
     /// Refuses sizes the model cannot make.
@@ -199,24 +284,30 @@ impl Spec {
 
     /// What decides the memory of a picture of this size.
     pub(crate) fn footprint(&self, width: u32, height: u32) -> Footprint {
+        let tiling = self.decode_tiling(width, height);
         Footprint {
-            weights: self.parameters * size_of::<f32>() as u64,
+            weights: self.memory,
+            prompt: self.family.prompt_tokens(self.text_length) as u64,
             tokens: (self.image_tokens(width, height) + self.family.text_tokens(self.text_length)) as u64,
             hidden: self.family.hidden() as u64,
             heads: self.family.heads() as u64,
-            pixels: u64::from(width) * u64::from(height),
-            decoder_channels: decoder_channels(&self.vae) as u64,
+            decoding: tiling.decode_bytes(&self.vae, width, height),
+            tiling,
         }
     }
 }
 
-/// That a folder was taken for one of two kinds.
-fn kind_guessed(name: Option<&str>, entry: &Entry, twin: &str) -> Warning {
-    let (name, kind) = (name.unwrap_or("the model"), entry.name);
-    let message = format!(
-        "{name} is taken for {kind}; {twin} looks the same: if it is that, write \"kind\": \"{twin}\" into its {MODEL_INDEX}"
-    );
-    Warning::new("kind-guessed", message)
+/// The kind of a model that does not say which it is: by its configuration, and where two have the same, by its name.
+fn guessed_kind(family: &dyn Family, files: &ModelFiles) -> Result<(&'static Entry, Option<Warning>)> {
+    let kind = family.kind();
+    let Some(twin) = family.twin() else { return Ok((crate::catalog::find(kind)?, None)) };
+    let name = files.folder_name().unwrap_or_else(|| "the model".into());
+    let called = format!("{name} {}", files.title()).to_lowercase();
+    // What the twin's name has and the other has not: "turbo", "krea".
+    let mut telling = twin.split('-').filter(|word| !kind.split('-').any(|other| other == *word));
+    let (taken, other) = if telling.any(|word| called.contains(word)) { (twin, kind) } else { (kind, twin) };
+    let message = format!("{name} is taken for {taken}; {other} looks the same: if it is that, give --kind {other}");
+    Ok((crate::catalog::find(taken)?, Some(Warning::new("kind-guessed", message))))
 }
 
 /// The layers that skip-layer guidance skips, of so many: as the folder says, or the catalogue.
@@ -234,10 +325,8 @@ fn skip_layers(index: &ModelIndex, entry: &Entry, layers: usize) -> Result<Vec<u
     }
 }
 
-/// Channels of the decoder at full resolution: those that come up from the level below.
-fn decoder_channels(vae: &VaeConfig) -> usize {
-    let channels = &vae.block_out_channels;
-    channels.get(1).or(channels.first()).copied().unwrap_or(0)
-}
-
 const MODEL_INDEX: &str = "model_index.json";
+/// The transformer's weights.
+pub(crate) const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
+/// The autoencoder's weights.
+pub(crate) const AUTOENCODER: &str = "vae/diffusion_pytorch_model.safetensors";

@@ -96,7 +96,7 @@ fn a_folder_that_is_no_model_is_refused_by_what_is_wrong_with_it() {
     assert_eq!(refused(path).0, format!("the model folder {path} is empty"));
     let file = empty.path().join("model.ckpt");
     fs::write(&file, "x").unwrap();
-    assert!(refused(file.to_str().unwrap()).0.ends_with("is a file, not a model folder"));
+    assert!(refused(file.to_str().unwrap()).0.ends_with("model.ckpt is text, not a model"));
     assert_eq!(refused(path).0, "transformer/config.json: the file is missing from the model folder");
     assert!(refused("./no/such/folder").0.starts_with("./no/such/folder: "));
 
@@ -191,8 +191,8 @@ fn the_memory_plan_grows_with_the_picture_and_knows_what_there_is() {
         draft.resolve(pipeline.spec()).unwrap().request.memory_plan(pipeline.spec())
     };
     let (small, large) = (plan(256), plan(1024));
-    assert!(large.peak > small.peak && large.decoder == 16 * small.decoder);
-    assert!(small.peak < 200 << 20, "{small:?}");
+    assert!(large.peak.heap > small.peak.heap && large.decoding > 10 * small.decoding);
+    assert!(small.peak.heap < 200 << 20, "{small:?}");
     assert!(small.available.is_none_or(|available| available > 0));
 }
 

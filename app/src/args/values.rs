@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use flowline_model::weights::{Activations, HeldAs};
 use flowline_model::{Latents, Rng, catalog};
 use flowline_sampler::catalog::{About, Choice};
 use flowline_sampler::guidance::Rules;
@@ -59,6 +60,27 @@ pub struct BranchPoint {
 pub fn number(text: &str) -> Result<f64> {
     let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
     number.ok_or_else(|| Failure::usage(format!("'{text}' is not a number"), "give a finite number, such as 2.5"))
+}
+
+/// An amount of memory in bytes: a number, with a unit behind it or without.
+pub fn memory(text: &str) -> Result<u64> {
+    let refused = || Failure::usage(format!("'{text}' is no amount of memory"), "write it as 8GiB, 6.5G or 900M");
+    let split = text.trim().find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.trim().len());
+    let (number, unit) = text.trim().split_at(split);
+    let unit: f64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kib" => 1024.0,
+        "m" | "mib" => 1024.0 * 1024.0,
+        "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        _ => return Err(refused()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| refused())?;
+    let bytes = number * unit;
+    // Beyond 2^60 nothing is meant.
+    if (1.0..=1e18).contains(&bytes) { Ok(bytes as u64) } else { Err(refused()) }
 }
 
 /// A width or height; whether the model can make it is the model's to say.
@@ -243,6 +265,25 @@ pub fn choice(text: &str) -> Result<Choice> {
 pub fn model_parser() -> impl TypedValueParser<Value = String> {
     let names = catalog::MODELS.iter().map(|entry| PossibleValue::new(entry.name).help(entry.about)).collect();
     Named { names, parse: |text| Ok(text.to_owned()) }
+}
+
+/// A form in which weights are held.
+pub fn weights_parser() -> impl TypedValueParser<Value = HeldAs> {
+    let names = HeldAs::all().map(|held| PossibleValue::new(held.name())).collect();
+    Named { names, parse: |text| text.parse().map_err(|what: String| Failure::usage(what, "write one of them")) }
+}
+
+/// A form in which activations are multiplied.
+pub fn activations_parser() -> impl TypedValueParser<Value = Activations> {
+    let names = Activations::ALL.into_iter().map(|form| PossibleValue::new(form.name())).collect();
+    Named {
+        names,
+        parse: |text| {
+            let form = Activations::ALL.into_iter().find(|form| form.name() == text);
+            let what = format!("'{text}' is no form of activations; there are f32 and q8");
+            form.ok_or_else(|| Failure::usage(what, "write one of them"))
+        },
+    }
 }
 
 /// The catalogue, for the end of `generate --help`.

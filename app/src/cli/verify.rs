@@ -109,7 +109,7 @@ fn verify_picture(path: &Path, args: &Verify, registry: &Registry) -> Result<Exi
         return Err(Failure::new(what, "`flowline generate --from` makes one like it"));
     };
     let cache = cache_folder().ok();
-    let mut pipeline = registry.open(&Opening::named(&recorded.model.name, cache.as_deref()))?;
+    let mut pipeline = registry.open(&Opening { cache, ..recorded.model.opening() })?;
     let mut draft = recorded.to_draft();
     let beginning = Beginning { picture: args.init_image.clone(), strength: None };
     let differs = brought::choose(&beginning, None, &mut draft, &mut pipeline)?;

@@ -219,6 +219,8 @@ mod tests {
                 "init-image",
                 "strength",
                 "model",
+                "weights",
+                "activations",
                 "width",
                 "height",
                 "seed",

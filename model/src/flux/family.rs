@@ -8,6 +8,7 @@ use super::packing::PATCH;
 use super::{FluxConfig, FluxTransformer};
 use crate::family::{Encoding, Family, Load, TextEncoder, Transformer};
 use crate::model_index::Pooled;
+use crate::spec::TRANSFORMER;
 use crate::text::{ClipText, Frame, Place, T5Encoder, Tokenizer, row};
 use crate::weights::ModelFiles;
 use crate::{Conditioning, Result};
@@ -39,6 +40,11 @@ impl FluxFamily {
 impl Family for FluxFamily {
     fn kind(&self) -> &'static str {
         if self.config.guidance_embeds { "flux-dev" } else { "flux-schnell" }
+    }
+
+    /// Krea's weights are dev's, trained further: nothing in their configuration tells.
+    fn twin(&self) -> Option<&'static str> {
+        self.config.guidance_embeds.then_some("flux-krea-dev")
     }
 
     fn latent_channels(&self) -> usize {
@@ -74,7 +80,7 @@ impl Family for FluxFamily {
     }
 
     fn load_transformer(&self, load: &Load<'_>) -> Result<Box<dyn Transformer>> {
-        let transformer = load.part("transformer/diffusion_pytorch_model.safetensors", |reader| {
+        let transformer = load.part(TRANSFORMER, |reader| {
             let transformer = FluxTransformer::load(&self.config, reader)?;
             let optional = transformer.optional_tensors();
             Ok((transformer, optional))

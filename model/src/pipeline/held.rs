@@ -53,7 +53,7 @@ impl Pipeline {
     pub fn hold_picture(&mut self, picture: &RgbImage) -> Result<String> {
         self.spec.check_size(picture.width(), picture.height())?;
         let pixels = vae::from_rgb(picture, &self.device)?;
-        let tiling = self.spec.encode_tiling(picture.width(), picture.height());
+        let tiling = self.spec.encode_tiling(picture.width(), picture.height())?;
         let autoencoder = self.whole_autoencoder()?;
         let moments = autoencoder.encode_tiled(&pixels, tiling, &mut ())?;
         let latents = Latents::new(autoencoder.to_latents(&moments.mean)?)?;
@@ -121,7 +121,7 @@ impl Pipeline {
             // A state and a prediction for each step; what a sampler remembers is mostly among them.
             let kept =
                 (2 * size_of::<f32>() as u64).saturating_mul((c * h * w) as u64).saturating_mul(request.steps as u64);
-            let needed = plan.peak.saturating_add(kept);
+            let needed = plan.peak.heap.saturating_add(kept);
             if let Some(available) = plan.available.filter(|available| needed > *available) {
                 return Err(Error::Memory { needed, available });
             }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::VaeConfig;
 use super::strips::PIXELS;
 use crate::ops::attention::SCORE_BYTES;
@@ -9,7 +11,8 @@ use crate::ops::bands::Size;
 
 /// In what pieces a picture is decoded or encoded. The bits are the same: every norm has the statistics of the whole
 /// picture, every convolution sees its neighbours, and the middle block, which attends, is never cut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Tiling {
     /// Whole maps, one operation after the other: the fastest.
     #[default]
