@@ -47,6 +47,7 @@ pub fn request(prompt: &str, seed: u64) -> Request {
         skip_layers: Vec::new(),
         rng: Rng::Flowline,
         tilt: None,
+        start: None,
         branch: None,
         stop_after: None,
         model: ModelRecord {
