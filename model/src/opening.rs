@@ -13,6 +13,8 @@ pub struct Opening {
     pub cache: Option<PathBuf>,
     /// How weights are held in memory.
     pub holding: Holding,
+    /// The most memory of its own that the program may take, bytes; `None` for what the system can give.
+    pub memory: Option<u64>,
 }
 
 impl Opening {

@@ -40,10 +40,14 @@ pub struct Spec {
     pub(crate) family: Box<dyn Family>,
     pub(crate) vae: VaeConfig,
     pub(crate) preview: Option<LinearPreview>,
+    /// The most memory that may be taken, see [`crate::Opening::memory`].
+    pub(crate) limit: Option<u64>,
     weights: Vec<WeightRecord>,
-    parameters: u64,
+    /// Numbers of weights: of the text encoders, the transformer, the autoencoder.
+    parameters: [u64; 3],
     holding: Holding,
-    memory: Memory,
+    /// What the parts take, held so.
+    memory: [Memory; 3],
 }
 
 /// Tokens of text a model may read: an end token and at least one of the prompt's, and no more than anybody trains.
@@ -89,13 +93,14 @@ impl Spec {
             true => Some(files.json::<LinearPreview>("vae/preview.json")?),
             false => None,
         };
-        let mut weight_files = family.text_weights();
-        weight_files.extend([TRANSFORMER, AUTOENCODER]);
-        let (mut weights, mut parameters) = (Vec::new(), 0);
-        for file in weight_files {
-            parameters += files.weights(file)?.parameters();
-            for file in files.weight_files(file)? {
-                weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+        let parts = [family.text_weights(), vec![TRANSFORMER], vec![AUTOENCODER]];
+        let (mut weights, mut parameters) = (Vec::new(), [0; 3]);
+        for (files_of_part, parameters) in parts.iter().zip(&mut parameters) {
+            for file in files_of_part {
+                *parameters += files.weights(file)?.parameters();
+                for file in files.weight_files(file)? {
+                    weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+                }
             }
         }
         Ok(Self {
@@ -112,25 +117,31 @@ impl Spec {
             family,
             vae,
             preview,
+            limit: None,
             weights,
             parameters,
             holding: Holding::DENSE,
-            memory: Memory { heap: parameters * size_of::<f32>() as u64, mapped: 0 },
+            memory: parameters.map(|parameters| Memory::heap(parameters.saturating_mul(size_of::<f32>() as u64))),
         })
     }
 
-    /// The same model with its weights held so.
+    /// The same model with its weights held so, where at most `limit` bytes of memory may be taken.
     ///
     /// # Errors
     /// Those of the weight files.
-    pub(crate) fn held(mut self, files: &ModelFiles, holding: Holding) -> Result<Self> {
-        let holding = holding.settled(self.parameters * size_of::<f32>() as u64, available());
-        let mut memory = Memory::default();
-        for file in self.family.text_weights().into_iter().chain([TRANSFORMER]) {
-            memory += files.weights(file)?.memory(holding);
-        }
-        memory += files.weights(AUTOENCODER)?.memory(Holding::DENSE);
-        (self.holding, self.memory) = (holding, memory);
+    pub(crate) fn held(mut self, files: &ModelFiles, holding: Holding, limit: Option<u64>) -> Result<Self> {
+        let dense = self.parameters().saturating_mul(size_of::<f32>() as u64);
+        let holding = holding.settled(dense, available(limit));
+        let takes = |parts: &[&str], holding: Holding| -> Result<Memory> {
+            let parts = parts.iter().map(|file| Ok(files.weights(file)?.memory(holding)));
+            Ok(parts.collect::<Result<Vec<_>>>()?.into_iter().fold(Memory::default(), |sum, part| sum + part))
+        };
+        self.memory = [
+            takes(&self.family.text_weights(), holding)?,
+            takes(&[TRANSFORMER], holding)?,
+            takes(&[AUTOENCODER], Holding::DENSE)?,
+        ];
+        (self.holding, self.limit) = (holding, limit);
         Ok(self)
     }
 
@@ -141,7 +152,7 @@ impl Spec {
 
     /// Memory that its weights take.
     pub fn memory(&self) -> Memory {
-        self.memory
+        self.memory.into_iter().fold(Memory::default(), |sum, part| sum + part)
     }
 
     /// Width and height must be multiples of this: the autoencoder's factor times the transformer's patch.
@@ -168,7 +179,7 @@ impl Spec {
 
     /// Number of weights in all.
     pub fn parameters(&self) -> u64 {
-        self.parameters
+        self.parameters.iter().sum()
     }
 
     /// Whether the model has a guidance embedding (`--guidance`).
@@ -202,13 +213,17 @@ impl Spec {
 
     /// What decides the memory of a picture of this size.
     pub(crate) fn footprint(&self, width: u32, height: u32) -> Footprint {
+        let f32s = |count: u64| count.saturating_mul(size_of::<f32>() as u64);
+        let pixels = u64::from(width) * u64::from(height);
         Footprint {
-            weights: self.memory.heap,
+            weights: self.memory,
+            prompt: self.family.prompt_tokens(self.text_length) as u64,
             tokens: (self.image_tokens(width, height) + self.family.text_tokens(self.text_length)) as u64,
             hidden: self.family.hidden() as u64,
             heads: self.family.heads() as u64,
-            pixels: u64::from(width) * u64::from(height),
-            decoder_channels: decoder_channels(&self.vae) as u64,
+            // A residual block at full resolution holds its input, the normalised input and the convolution's output and
+            // its column buffer: five maps of the widest level.
+            decoding: f32s(pixels.saturating_mul(decoder_channels(&self.vae) as u64).saturating_mul(5)),
         }
     }
 }
@@ -244,5 +259,7 @@ fn decoder_channels(vae: &VaeConfig) -> usize {
 }
 
 const MODEL_INDEX: &str = "model_index.json";
-const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
-const AUTOENCODER: &str = "vae/diffusion_pytorch_model.safetensors";
+/// The transformer's weights.
+pub(crate) const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
+/// The autoencoder's weights.
+pub(crate) const AUTOENCODER: &str = "vae/diffusion_pytorch_model.safetensors";

@@ -20,6 +20,10 @@ pub struct Model {
     /// What quantised weights are multiplied with: f32, or activations rounded to 8 bits, which is faster and about 1 % off
     #[arg(long, value_name = "FORM", value_parser = values::activations_parser(), hide_possible_values = true)]
     pub activations: Option<Activations>,
+
+    /// The most memory to take, such as 8GiB; less means that parts of the model take turns
+    #[arg(long, value_name = "SIZE", value_parser = values::memory, allow_hyphen_values = true)]
+    pub memory: Option<u64>,
 }
 
 impl Model {
@@ -33,6 +37,6 @@ impl Model {
         let Holding { weights, activations } = opening.holding;
         let holding =
             Holding { weights: self.weights.unwrap_or(weights), activations: self.activations.unwrap_or(activations) };
-        Opening { holding, ..opening }
+        Opening { holding, memory: self.memory.or(opening.memory), ..opening }
     }
 }

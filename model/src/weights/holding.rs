@@ -3,12 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
-use std::ops::AddAssign;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ENCODINGS, Encoding};
+use super::{ENCODINGS, Encoding, Memory};
 use crate::Warning;
 use crate::ops::weight::{Packed, packed_bytes};
 
@@ -229,22 +228,6 @@ pub(super) fn memory_of(holding: Holding, name: &str, shape: &[usize], stored: E
         Form::Stored => Memory { heap: 0, mapped: bytes(stored) },
         Form::Encoded(encoding) => Memory { heap: bytes(encoding), mapped: 0 },
         Form::Packed(encoding) => Memory { heap: packed_bytes(encoding, (rows, columns)) as u64, mapped: 0 },
-    }
-}
-
-/// Memory that weights take, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Memory {
-    /// Allocated.
-    pub heap: u64,
-    /// Read from files where it is: the system drops it when others need the memory, and reads it again.
-    pub mapped: u64,
-}
-
-impl AddAssign for Memory {
-    fn add_assign(&mut self, other: Self) {
-        self.heap += other.heap;
-        self.mapped += other.mapped;
     }
 }
 

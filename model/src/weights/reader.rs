@@ -14,7 +14,8 @@ use candle_core::{DType, Device, Shape, Tensor};
 
 use super::Encoding;
 use super::file::{Bytes, Stored, TensorFile};
-use super::holding::{Fallbacks, Form, Holding, Matrix, Memory, memory_of};
+use super::holding::{Fallbacks, Form, Holding, Matrix, memory_of};
+use super::memory::Memory;
 use super::naming::{Names, Rows, itself};
 use super::scales::Scales;
 use crate::ops::low_rank::LowRank;
