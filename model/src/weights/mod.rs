@@ -1,5 +1,6 @@
 //! Weights on their way from files to networks: the only memory mapping, later the only network access.
 
+pub mod convert;
 mod encoding;
 mod file;
 mod files;

@@ -2,10 +2,13 @@
 //! translated when it is opened, here and nowhere else. One file a model beside this one.
 
 mod flux;
+mod reverse;
 mod sd3;
 mod vae;
 
 use std::collections::BTreeSet;
+
+pub(super) use self::reverse::{Authored, Composed, Share, authored};
 
 /// The namings that are known; all others are taken for diffusers'.
 static NAMINGS: [Naming; 3] = [flux::NAMING, sd3::NAMING, vae::NAMING];
@@ -20,6 +23,20 @@ struct Naming {
     blocks: &'static str,
     /// What a stored tensor is to a network, given the number of the last block; `None` if its name is no other.
     parts: fn(&str, usize) -> Option<Vec<Part>>,
+    /// What GGUF calls the model; `None` if there is nothing to write in these names.
+    architecture: Option<&'static str>,
+    /// The modules that [`Naming::parts`] knows, and what stands before them and the number of their block; nothing,
+    /// where there are no blocks.
+    tables: &'static [(&'static str, Modules)],
+    /// Tensors that belong to no module.
+    bare: &'static [&'static str],
+    /// The tensors of a module.
+    leaves: fn(&str) -> &'static [&'static str],
+}
+
+/// What most modules hold.
+fn weight_and_bias(_module: &str) -> &'static [&'static str] {
+    &["weight", "bias"]
 }
 
 /// What a stored tensor, or a share of it, is to a network.
