@@ -117,6 +117,14 @@ pub fn prepare(name: &str, dir: &Path) {
         "a-model-with-HTML-for-its-index" => {
             model(&|model| fs::write(model.join("model_index.json"), b"<html>").expect("the file"));
         }
+        "a-model-whose-GGUF-is-cut" => model(&|model| {
+            // Version 3, one tensor, no keys.
+            let header = [&b"GGUF"[..], &3u32.to_le_bytes(), &1u64.to_le_bytes(), &[0; 8]].concat();
+            fs::write(model.join(TRANSFORMER), header).expect("the file");
+        }),
+        "a-model-that-is-a-pickle" => model(&|model| {
+            fs::write(model.join(TRANSFORMER), b"PK\x03\x04\x00\x00\x08\x08archive/data.pkl").expect("the file");
+        }),
         "a-model-with-another-width" => model(&|model| {
             replace(
                 &model.join("transformer/config.json"),

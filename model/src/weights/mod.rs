@@ -1,6 +1,7 @@
 //! Weights on their way from files to networks: the only memory mapping, later the only network access.
 
 mod assembled;
+pub mod convert;
 mod encoding;
 mod file;
 mod files;
