@@ -37,7 +37,7 @@ pub use conditioning::Conditioning;
 pub use error::{Error, Result};
 pub use event::{Event, Outcome, Picture, StepDone, Warning};
 pub use latents::Latents;
-pub use memory::{Memory, MemoryPlan, Residency};
+pub use memory::{MemoryPlan, Residency};
 pub use opening::Opening;
 pub use pipeline::Pipeline;
 pub use provenance::{MadeWith, ModelRecord, WeightRecord};

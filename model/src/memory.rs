@@ -1,10 +1,9 @@
 //! How much memory a request will need, known before a byte is allocated, and what is done to need no more than there is.
 
-use std::ops::Add;
-
 use serde::Serialize;
 
 use crate::ops::attention::SCORE_BYTES;
+use crate::weights::Memory;
 
 /// Planned memory of one picture, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -27,15 +26,6 @@ pub struct MemoryPlan {
     pub peak: Memory,
     /// What the system can give now; `None` where it does not say.
     pub available: Option<u64>,
-}
-
-/// Memory of two kinds, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Memory {
-    /// Memory of the program's own.
-    pub heap: u64,
-    /// Mapped files, whose pages the system takes back when it needs them, and reads again when they are.
-    pub mapped: u64,
 }
 
 /// Which parts of a model are in memory at the same time.
@@ -73,7 +63,7 @@ impl MemoryPlan {
     /// The plan for `footprint`, with what is available now, at most `limit`: everything stays if that fits, else parts
     /// take turns.
     pub fn new(footprint: Footprint, limit: Option<u64>) -> Self {
-        Self::within(footprint, [available(), limit].into_iter().flatten().min())
+        Self::within(footprint, available(limit))
     }
 
     /// The plan for `footprint` if so much is available.
@@ -133,29 +123,12 @@ impl MemoryPlan {
     }
 }
 
-impl Memory {
-    /// Memory of the program's own.
-    pub fn heap(bytes: u64) -> Self {
-        Self { heap: bytes, mapped: 0 }
-    }
-
-    /// The larger of two, each kind by itself.
-    fn max(self, other: Self) -> Self {
-        Self { heap: self.heap.max(other.heap), mapped: self.mapped.max(other.mapped) }
-    }
+/// Memory that can be allocated without swapping, bytes, at most `limit`; `None` where nobody says.
+pub(crate) fn available(limit: Option<u64>) -> Option<u64> {
+    [free(), limit].into_iter().flatten().min()
 }
 
-impl Add for Memory {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        let sum = |a: u64, b: u64| a.saturating_add(b);
-        Self { heap: sum(self.heap, other.heap), mapped: sum(self.mapped, other.mapped) }
-    }
-}
-
-/// Memory that can be allocated without swapping, bytes; `None` where the system does not say.
-fn available() -> Option<u64> {
+fn free() -> Option<u64> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory_specifics(sysinfo::MemoryRefreshKind::nothing().with_ram());
     let limit = system.cgroup_limits().map(|limits| limits.free_memory);

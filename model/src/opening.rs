@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::weights::Holding;
 use crate::weights::identify::Role;
 
 /// A model as somebody names it, and how it is to be opened.
@@ -18,6 +19,8 @@ pub struct Opening {
     pub places: Vec<PathBuf>,
     /// Where hashes of weight files are remembered.
     pub cache: Option<PathBuf>,
+    /// How weights are held in memory.
+    pub holding: Holding,
     /// The most memory of its own that the program may take, bytes; `None` for what the system can give.
     pub memory: Option<u64>,
 }

@@ -75,9 +75,9 @@ impl Pipeline {
     /// [`Error::Invalid`] if there is no such model, else what is wrong with its files.
     pub fn open_as(opening: &Opening) -> Result<Self> {
         let Located { files, entry, warnings } = locate(opening)?;
-        let mut spec = Spec::open(&files, entry, &mut HashCache::open(opening.cache.as_deref()))?;
+        let mut hashes = HashCache::open(opening.cache.as_deref());
+        let mut spec = Spec::open(&files, entry, &mut hashes)?.held(&files, opening.holding, opening.memory)?;
         spec.opened_as(opening, warnings);
-        spec.memory = opening.memory;
         Ok(Self {
             spec,
             files,
@@ -140,6 +140,7 @@ impl Pipeline {
 
         let clock = Instant::now();
         self.read_networks(&progress)?;
+        progress.finish()?;
         outcome.loading += clock.elapsed();
 
         let clock = Instant::now();

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Opening;
+use crate::weights::Holding;
+
 /// A model as a record names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelRecord {
@@ -9,9 +12,19 @@ pub struct ModelRecord {
     pub name: String,
     /// Its weight files, in the order of use.
     pub weights: Vec<WeightRecord>,
+    /// How the weights are held, as far as it decides bits.
+    #[serde(default, skip_serializing_if = "Holding::is_exact")]
+    pub holding: Holding,
     /// The catalogue entry whose defaults apply, where somebody said so (`--kind`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+}
+
+impl ModelRecord {
+    /// How to open this model as it was opened.
+    pub fn opening(&self) -> Opening {
+        Opening { holding: self.holding, kind: self.kind.clone(), ..Opening::named(self.name.as_str(), None) }
+    }
 }
 
 /// A weight file as a record names it.

@@ -134,7 +134,7 @@ impl Request {
 
     /// How much memory one picture of this request needs.
     pub fn memory_plan(&self, spec: &Spec) -> MemoryPlan {
-        MemoryPlan::new(spec.footprint(self.width, self.height), spec.memory)
+        MemoryPlan::new(spec.footprint(self.width, self.height), spec.limit)
     }
 
     /// Whether guidance looks at the negative prompt: at scale 1 it has no weight and is never evaluated.
@@ -189,6 +189,9 @@ impl Request {
             let ours = ours.map_or("not there", |ours| ours.sha256.as_str());
             compare(&theirs.file, short(ours), short(&theirs.sha256));
         }
+        let (ours, theirs) = (self.model.holding, other.model.holding);
+        compare("form of the weights", ours.weights.name(), theirs.weights.name());
+        compare("form of the activations", ours.activations.name(), theirs.activations.name());
         if let (Some(ours), Some(theirs)) = (&self.branch, &other.branch) {
             let deeper = ours.parent.differences(&theirs.parent);
             found.extend(deeper.into_iter().filter(|difference| !found.contains(difference)).collect::<Vec<_>>());

@@ -7,12 +7,12 @@ use flowline_sampler::guidance::Rules;
 
 use crate::catalog::Entry;
 use crate::family::Family;
-use crate::memory::{Footprint, Memory};
+use crate::memory::{Footprint, available};
 use crate::model_index::ModelIndex;
 use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
 use crate::vae::VaeConfig;
-use crate::weights::{HashCache, ModelFiles};
+use crate::weights::{HashCache, Holding, Memory, ModelFiles};
 use crate::{Error, Latents, Opening, Result, Warning};
 
 /// Everything a request is resolved against.
@@ -41,12 +41,15 @@ pub struct Spec {
     pub(crate) vae: VaeConfig,
     pub(crate) preview: Option<LinearPreview>,
     /// The most memory that may be taken, see [`crate::Opening::memory`].
-    pub(crate) memory: Option<u64>,
+    pub(crate) limit: Option<u64>,
     weights: Vec<WeightRecord>,
     /// The kind that somebody said it is.
     kind: Option<String>,
     /// Numbers of weights: of the text encoders, the transformer, the autoencoder.
     parameters: [u64; 3],
+    holding: Holding,
+    /// What the parts take, held so.
+    memory: [Memory; 3],
     /// Bytes of the same.
     pub(crate) bytes: [u64; 3],
 }
@@ -123,12 +126,44 @@ impl Spec {
             family,
             vae,
             preview,
-            memory: None,
+            limit: None,
             weights,
             kind: None,
             parameters,
+            holding: Holding::DENSE,
+            memory: parameters.map(|parameters| Memory::heap(parameters.saturating_mul(size_of::<f32>() as u64))),
             bytes,
         })
+    }
+
+    /// The same model with its weights held so, where at most `limit` bytes of memory may be taken.
+    ///
+    /// # Errors
+    /// Those of the weight files.
+    pub(crate) fn held(mut self, files: &ModelFiles, holding: Holding, limit: Option<u64>) -> Result<Self> {
+        let dense = self.parameters().saturating_mul(size_of::<f32>() as u64);
+        let holding = holding.settled(dense, available(limit));
+        let takes = |parts: &[&str], holding: Holding| -> Result<Memory> {
+            let parts = parts.iter().map(|file| Ok(files.weights(file)?.memory(holding)));
+            Ok(parts.collect::<Result<Vec<_>>>()?.into_iter().fold(Memory::default(), |sum, part| sum + part))
+        };
+        self.memory = [
+            takes(&self.family.text_weights(), holding)?,
+            takes(&[TRANSFORMER], holding)?,
+            takes(&[AUTOENCODER], Holding::DENSE)?,
+        ];
+        (self.holding, self.limit) = (holding, limit);
+        Ok(self)
+    }
+
+    /// How its weights are held, decided for the memory that there is.
+    pub fn holding(&self) -> Holding {
+        self.holding
+    }
+
+    /// Memory that its weights take.
+    pub fn memory(&self) -> Memory {
+        self.memory.into_iter().fold(Memory::default(), |sum, part| sum + part)
     }
 
     /// Width and height must be multiples of this: the autoencoder's factor times the transformer's patch.
@@ -161,7 +196,8 @@ impl Spec {
 
     /// The model as a record names it.
     pub fn record(&self) -> ModelRecord {
-        ModelRecord { name: self.name.clone(), weights: self.weights.clone(), kind: self.kind.clone() }
+        let (name, weights) = (self.name.clone(), self.weights.clone());
+        ModelRecord { name, weights, holding: self.holding.recorded(), kind: self.kind.clone() }
     }
 
     /// Number of weights in all.
@@ -203,7 +239,7 @@ impl Spec {
         let f32s = |count: u64| count.saturating_mul(size_of::<f32>() as u64);
         let pixels = u64::from(width) * u64::from(height);
         Footprint {
-            weights: self.parameters.map(|parameters| Memory::heap(f32s(parameters))),
+            weights: self.memory,
             prompt: self.family.prompt_tokens(self.text_length) as u64,
             tokens: (self.image_tokens(width, height) + self.family.text_tokens(self.text_length)) as u64,
             hidden: self.family.hidden() as u64,

@@ -159,8 +159,8 @@ fn a_damaged_checkpoint_in_the_authors_names_is_refused_in_words_of_both_names()
         "unknown tensor 'single_blocks.2.linear2.bias (single_transformer_blocks.2.proj_out.bias)' of shape [32]"
     );
     assert_eq!(
-        put("img_in.weight_scale", &[]),
-        "unknown tensor 'img_in.weight_scale (x_embedder.weight_scale)' of shape []"
+        put("img_in.weight_offset", &[]),
+        "unknown tensor 'img_in.weight_offset (x_embedder.weight_offset)' of shape []"
     );
     assert_eq!(
         put("double_stream_modulation_img.lin.weight", &[1]),

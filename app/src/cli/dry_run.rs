@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use flowline_model::{Memory, MemoryPlan, Request, Residency, Spec};
+use flowline_model::weights::Memory;
+use flowline_model::{MemoryPlan, Request, Residency, Spec};
 use serde::Serialize;
 
 use super::output;
@@ -14,15 +15,19 @@ struct Plan<'a> {
     memory: MemoryPlan,
 }
 
-/// Shows what `request` decides.
+/// Shows what each of `requests` decides. In JSON one request is an object, and several are a list of them.
 ///
 /// # Errors
 /// Those of stdout.
-pub fn show(request: &Request, spec: &Spec, json: bool) -> Result<()> {
-    let memory = request.memory_plan(spec);
-    match json {
-        true => output::pretty(&Plan { request, memory }),
-        false => output::data((describe(request) + &describe_memory(&memory)).as_bytes()),
+pub fn show(requests: &[Request], spec: &Spec, json: bool) -> Result<()> {
+    let plans: Vec<_> = requests.iter().map(|request| Plan { request, memory: request.memory_plan(spec) }).collect();
+    match (json, &plans[..]) {
+        (true, [one]) => output::pretty(one),
+        (true, several) => output::pretty(&several),
+        (false, _) => {
+            let texts = plans.iter().map(|plan| describe(plan.request) + &describe_memory(&plan.memory));
+            output::data(texts.collect::<Vec<_>>().join("\n").as_bytes())
+        }
     }
 }
 

@@ -217,6 +217,8 @@ mod tests {
                 "from",
                 "branch",
                 "model",
+                "weights",
+                "activations",
                 "width",
                 "height",
                 "seed",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flowline::engine::Offer;
+use flowline_model::weights::Holding;
 use flowline_model::{Latents, MadeWith, ModelRecord, Picture, Request, Rng, StepDone, WeightRecord};
 use flowline_sampler::catalog::{Choice, Samplers, Schedules};
 use flowline_sampler::metrics::StepMetrics;
@@ -51,6 +52,7 @@ pub fn request(prompt: &str, seed: u64) -> Request {
         model: ModelRecord {
             name: "postcard".into(),
             weights: vec![WeightRecord { file: "transformer.safetensors".into(), sha256: "0".repeat(64) }],
+            holding: Holding::default(),
             kind: None,
         },
         made_with: MadeWith::here(),

@@ -8,6 +8,7 @@ use super::observer::Observer;
 use crate::family::{Load, TextEncoder};
 use crate::spec::AUTOENCODER;
 use crate::vae::Autoencoder;
+use crate::weights::{Fallbacks, Holding, OnRead};
 use crate::{Error, Event, Request, Residency, Result};
 
 /// A tensor that is there if there is an encoder.
@@ -20,12 +21,21 @@ pub(super) struct Progress<'a, 'o> {
     /// Bytes of the files before the current one, and of the current one.
     before: Cell<u64>,
     last: Cell<u64>,
+    fallbacks: Fallbacks,
 }
 
 impl<'a, 'o> Progress<'a, 'o> {
     /// Nothing of `total` bytes has been read.
     pub(super) fn new(observer: &'a Observer<'o>, total: u64) -> Self {
-        Self { observer, total, before: Cell::new(0), last: Cell::new(0) }
+        Self { observer, total, before: Cell::new(0), last: Cell::new(0), fallbacks: Fallbacks::default() }
+    }
+
+    /// Tells which matrices could not be held as they should.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if the observer says so.
+    pub(super) fn finish(&self) -> Result<()> {
+        self.fallbacks.warning().map_or(Ok(()), |warning| self.observer.proceed(Event::Warning(warning)))
     }
 
     /// What hears of the bytes read from a file of this part.
@@ -77,7 +87,10 @@ impl Pipeline {
     /// The autoencoder with its encoder, which most pictures do without.
     pub(super) fn whole_autoencoder(&mut self) -> Result<&Autoencoder> {
         if !self.parts.autoencoder.as_ref().is_some_and(Autoencoder::can_encode) {
-            let load = Load { files: &self.files, device: &self.device, on_read: &|_| ControlFlow::Continue(()) };
+            let observer = Observer::silent();
+            let progress = Progress::new(&observer, 0);
+            let on_read = progress.part("autoencoder");
+            let load = self.reading(Holding::DENSE, &progress, &on_read);
             let whole = load.part(AUTOENCODER, |reader| match reader.has(ENCODER) {
                 true => Ok((Autoencoder::load(&self.spec.vae, reader)?, &[][..])),
                 false => {
@@ -91,6 +104,10 @@ impl Pipeline {
         self.autoencoder()
     }
 
+    fn reading<'a>(&'a self, holding: Holding, progress: &'a Progress<'_, '_>, on_read: OnRead<'a>) -> Load<'a> {
+        Load { files: &self.files, device: &self.device, holding, fallbacks: &progress.fallbacks, on_read }
+    }
+
     fn read_text(&mut self, progress: &Progress<'_, '_>) -> Result<()> {
         if self.parts.text.is_some() {
             return Ok(());
@@ -99,7 +116,7 @@ impl Pipeline {
             (self.parts.transformer, self.parts.autoencoder) = (None, None);
         }
         let on_read = progress.part("text encoder");
-        let load = Load { files: &self.files, device: &self.device, on_read: &on_read };
+        let load = self.reading(self.spec.holding(), progress, &on_read);
         self.parts.text = Some(self.spec.family.load_text(&load, self.spec.text_length)?);
         Ok(())
     }
@@ -111,7 +128,7 @@ impl Pipeline {
         }
         if self.parts.transformer.is_none() {
             let on_read = progress.part("transformer");
-            let load = Load { files: &self.files, device: &self.device, on_read: &on_read };
+            let load = self.reading(self.spec.holding(), progress, &on_read);
             self.parts.transformer = Some(self.spec.family.load_transformer(&load)?);
         }
         self.read_autoencoder(progress)
@@ -122,7 +139,8 @@ impl Pipeline {
             return Ok(());
         }
         let on_read = progress.part("autoencoder");
-        let load = Load { files: &self.files, device: &self.device, on_read: &on_read };
+        // Most of it is convolutions.
+        let load = self.reading(Holding::DENSE, progress, &on_read);
         let autoencoder = load.part(AUTOENCODER, |reader| {
             let autoencoder = Autoencoder::load_decoder(&self.spec.vae, reader)?;
             let unread = autoencoder.optional_tensors();

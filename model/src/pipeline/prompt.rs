@@ -1,9 +1,13 @@
 //! The prompt: its features, and what should be said about it.
 
+use std::ops::ControlFlow;
+
 use super::Pipeline;
+use super::loading::Progress;
+use super::observer::Observer;
 use crate::family::Encoding;
 use crate::spec::Spec;
-use crate::{Request, Result, Warning};
+use crate::{Error, Event, Request, Result, Warning};
 
 /// How many prompts' features are kept.
 const ENCODINGS_KEPT: usize = 32;
@@ -23,6 +27,30 @@ impl Pipeline {
         }
         self.encoded.push((prompt.to_owned(), encoding.clone()));
         Ok(encoding)
+    }
+
+    /// Reads the prompts of several requests, 32 texts at most, so that text encoders that leave are read once for all of
+    /// them. A break of the observer ends it.
+    ///
+    /// # Errors
+    /// Those of the text encoders and their files.
+    pub fn encode_ahead(
+        &mut self,
+        requests: &[Request],
+        observe: impl FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let observer = Observer::new(observe);
+        let done = requests.iter().try_for_each(|request| {
+            self.residency = request.memory_plan(&self.spec).residency;
+            let progress = Progress::new(&observer, self.to_read(request));
+            self.load_first(request, &progress)?;
+            observer.proceed(Event::Encoding)?;
+            self.condition(request).map(drop)
+        });
+        match done {
+            Err(Error::Cancelled) if observer.stopped() => Ok(ControlFlow::Break(())),
+            done => done.map(ControlFlow::Continue),
+        }
     }
 
     /// Whether the features of everything that `request` reads are kept already.

@@ -137,7 +137,7 @@ impl Request {
             stop_after: None,
             branch: None,
             made_with: other.made_with.clone(),
-            model: crate::ModelRecord { name: String::new(), weights: request.model.weights.clone(), kind: None },
+            model: crate::ModelRecord { name: String::new(), ..request.model.clone() },
             ..request.clone()
         };
         branches && like(self) == like(other)
