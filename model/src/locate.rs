@@ -48,7 +48,7 @@ enum Base {
 pub(crate) fn locate(opening: &Opening) -> Result<Located> {
     let kind = opening.kind.as_deref().map(catalog::find).transpose()?;
     let base = base(opening)?;
-    let named = opening.parts.named().next().is_some();
+    let named = opening.parts.named().next().is_some() || !opening.pieces.is_empty();
     let located = match base {
         Base::Files(ModelFiles::Embedded(files), entry) if !named => {
             Located { files: ModelFiles::Embedded(files), entry, warnings: Vec::new() }
@@ -77,7 +77,7 @@ pub(crate) fn locate(opening: &Opening) -> Result<Located> {
 /// What the model's name stands for.
 fn base(opening: &Opening) -> Result<Base> {
     let model = opening.model.as_str();
-    let whole = opening.parts.transformer.is_some();
+    let whole = opening.parts.transformer.is_some() || !opening.pieces.is_empty();
     if model.is_empty() && whole {
         return Ok(Base::Nothing(None));
     }
@@ -162,6 +162,9 @@ impl<'a> Assembly<'a> {
             beside.extend(others);
         }
         self.offer(beside);
+        for piece in &self.opening.pieces {
+            self.offer(Loose::open(piece)?);
+        }
         Ok(())
     }
 

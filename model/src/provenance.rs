@@ -1,9 +1,12 @@
 //! What decides the last bit of a picture beside the request itself: weights, version, processor.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
 use crate::Opening;
-use crate::weights::Holding;
+use crate::weights::{HashCache, Holding};
 
 /// A model as a record names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,26 @@ impl ModelRecord {
     /// How to open this model as it was opened.
     pub fn opening(&self) -> Opening {
         Opening { holding: self.holding, kind: self.kind.clone(), ..Opening::named(self.name.as_str(), None) }
+    }
+
+    /// The same where its files were last seen, by the hashes remembered in `cache`; `None` if one is there no longer.
+    pub fn opening_where_seen(&self, cache: &Path) -> Option<Opening> {
+        let hashes = HashCache::open(Some(cache));
+        let seen: Vec<PathBuf> =
+            self.weights.iter().map(|weights| hashes.last_seen(&weights.sha256)).collect::<Option<_>>()?;
+        // X/transformer/a.safetensors, recorded as transformer/a.safetensors, is in the folder X.
+        let folder = |(path, weights): (&PathBuf, &WeightRecord)| {
+            let inside = Path::new(&weights.file);
+            let depth = inside.components().count();
+            path.ends_with(inside).then(|| path.ancestors().nth(depth).map(Path::to_owned)).flatten()
+        };
+        let folders: Option<BTreeSet<PathBuf>> = seen.iter().zip(&self.weights).map(folder).collect();
+        let whole = folders.filter(|_| self.weights.iter().all(|weights| weights.file.contains('/')));
+        let opening = match whole.as_ref().and_then(|folders| folders.first().filter(|_| folders.len() == 1)) {
+            Some(folder) => Opening { model: folder.to_string_lossy().into_owned(), ..self.opening() },
+            None => Opening { model: String::new(), pieces: seen, ..self.opening() },
+        };
+        Some(opening)
     }
 }
 

@@ -14,6 +14,7 @@ use flowline_sampler::proof::{STEPS, Verdict, prove};
 use image::RgbImage;
 use serde::Serialize;
 
+use super::asked::seen_model;
 use super::output;
 use crate::args::Verify;
 use crate::library::cache_folder;
@@ -109,7 +110,8 @@ fn verify_picture(path: &Path, registry: &Registry, json: bool) -> Result<Exit> 
         return Err(Failure::new(what, "`flowline generate --from` makes one like it"));
     };
     let cache = cache_folder().ok();
-    let mut pipeline = registry.open(&Opening { cache, ..recorded.model.opening() })?;
+    let opening = seen_model(&recorded.model, &name)?;
+    let mut pipeline = registry.open(&Opening { cache, ..opening })?;
     let request = Request { seeds: recorded.seeds.clone(), ..recorded.to_draft().resolve(pipeline.spec())?.request };
     let mut again = None;
     pipeline.generate(&request, |event| {

@@ -54,6 +54,17 @@ impl HashCache {
         Ok(sha256)
     }
 
+    /// Where a file with this SHA-256 was last seen, if it is still there as it was.
+    pub fn last_seen(&self, sha256: &str) -> Option<PathBuf> {
+        let is_there = |path: &Path, known: &Known| {
+            let metadata = std::fs::metadata(path).ok()?;
+            let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+            (known.size == metadata.len() && known.modified == modified.as_nanos().to_string()).then_some(())
+        };
+        let mut known = self.known.iter().filter(|(_, known)| known.sha256 == sha256);
+        known.find_map(|(path, known)| is_there(Path::new(path), known).map(|()| path.into()))
+    }
+
     /// Writes the cache beside itself and renames it, so that a reader never sees half of one. A cache that cannot be
     /// written costs time, not correctness.
     fn keep(&self) {
