@@ -46,7 +46,7 @@ enum Base {
 /// [`Error::Invalid`] if there is no such model, a file is something else, or a part is nowhere to be found; else what is
 /// wrong with the files.
 pub(crate) fn locate(opening: &Opening) -> Result<Located> {
-    let kind = opening.kind.as_deref().map(catalog::find).transpose()?;
+    let kind = opening.kind.as_deref().map(kind_named).transpose()?;
     let base = base(opening)?;
     let named = opening.parts.named().next().is_some() || !opening.pieces.is_empty();
     let located = match base {
@@ -72,6 +72,13 @@ pub(crate) fn locate(opening: &Opening) -> Result<Located> {
         Some(kind) => Located { entry: checked(Some(kind), &located.files)?, ..located },
         None => located,
     })
+}
+
+/// The catalogue entry of a kind.
+fn kind_named(kind: &str) -> Result<&'static Entry> {
+    let unknown =
+        |_| Error::invalid(format!("there is no kind of model named '{kind}'"), "`flowline models` lists them");
+    catalog::find(kind).map_err(unknown)
 }
 
 /// What the model's name stands for.
