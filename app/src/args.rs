@@ -118,6 +118,11 @@ pub struct Generate {
     /// The whole file is one prompt, without the line break at its end.
     #[arg(long, value_name = "FILE", group = "words", value_hint = ValueHint::FilePath)]
     pub prompt_file: Option<PathBuf>,
+    /// Make the pictures of several prompts, one from every line of a file; `-` is standard input
+    ///
+    /// The model is loaded once, and every prompt gets all that the other options ask for.
+    #[arg(long, value_name = "FILE", group = "words", conflicts_with = "branch", value_hint = ValueHint::FilePath)]
+    pub prompts: Option<PathBuf>,
     /// What the picture does not show; needs a cfg above 1
     #[arg(short, long, value_name = "PROMPT", aliases = ["negative", "neg-prompt", "uncond-prompt"])]
     pub negative_prompt: Option<String>,

@@ -120,6 +120,30 @@ fn the_prompt_may_come_from_an_option_a_file_or_standard_input() {
 }
 
 #[test]
+fn several_prompts_are_one_run_numbered_through_and_each_picture_is_the_one_it_is_alone() {
+    let sandbox = Sandbox::new();
+    let others = "a blue cabin in the snow at night";
+    std::fs::write(sandbox.path().join("prompts.txt"), format!("{PROMPT}\n\n{others}\n")).unwrap();
+    let set = "--prompts prompts.txt --steps 1 -s 3 -b 2 -o out/{index}-{seed}.png";
+    let ran = sandbox.run(["generate", "--progress", "json"].into_iter().chain(set.split(' ')));
+    let paths = ran.paths();
+    let names = ["out/0000-3.png", "out/0001-4.png", "out/0002-3.png", "out/0003-4.png"];
+    assert_eq!(paths, names.map(std::path::PathBuf::from));
+    // The weights are read before the first picture, and never again.
+    let told: Vec<_> = ran.stderr.lines().map(|line| line.contains("\"event\":\"loading\"")).collect();
+    let first_step = ran.stderr.lines().position(|line| line.contains("\"event\":\"step\"")).unwrap();
+    assert!(told[..first_step].contains(&true) && !told[first_step..].contains(&true), "{}", ran.stderr);
+    for (prompt, path) in [(PROMPT, &paths[1]), (others, &paths[3])] {
+        let alone = sandbox.run(["generate", prompt, "--steps", "1", "-s", "4", "-o", "out/alone.png"]).paths();
+        let bytes = |path: &std::path::PathBuf| std::fs::read(sandbox.path().join(path)).unwrap();
+        assert_eq!(bytes(path), bytes(&alone[0]), "{prompt}");
+    }
+    let ran = sandbox.run_with_stdin(["generate", "--prompts", "-", "--dry-run", "--json"], b"a boat\na cabin");
+    let prompts: Vec<_> = ran.json().as_array().unwrap().iter().map(|plan| plan["request"]["prompt"].clone()).collect();
+    assert_eq!(prompts, ["a boat", "a cabin"]);
+}
+
+#[test]
 fn names_that_people_already_type_are_understood() {
     let sandbox = Sandbox::new();
     let theirs = "--cfg-scale 3 --sampling-method flow-match-heun --scheduler shift --flow-shift 2 \
@@ -143,7 +167,7 @@ fn a_dry_run_writes_nothing_and_says_what_it_would_do() {
     }
     assert_eq!(sandbox.pictures().len(), 0);
     let plan = sandbox.run(["generate", PROMPT, "--dry-run", "--json"]).json();
-    assert!(plan["memory"]["peak"].as_u64().unwrap() > plan["memory"]["weights"].as_u64().unwrap());
+    assert!(plan["memory"]["peak"]["heap"].as_u64() > plan["memory"]["transformer"]["heap"].as_u64());
     assert_eq!(plan["request"]["steps"], 8);
 }
 

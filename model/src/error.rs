@@ -102,7 +102,7 @@ pub enum Error {
         hint: String,
     },
     /// The request would need more memory than there is.
-    #[error("this needs about {} of memory, and {} are available", gib(*needed), gib(*available))]
+    #[error("this needs about {} of memory, and {} are available", memory(*needed), memory(*available))]
     Memory {
         /// Planned peak, bytes.
         needed: u64,
@@ -157,7 +157,10 @@ impl Error {
             }
             Self::Trajectory { hint, .. } => (*hint).to_owned(),
             Self::Invalid { hint, .. } => hint.clone(),
-            Self::Memory { .. } => "ask for a smaller picture, or close other programs".into(),
+            Self::Memory { .. } => {
+                "ask for a smaller picture, hold the weights in fewer bits (--weights q8_0), or close other programs"
+                    .into()
+            }
             Self::NotFinite { .. } => "try another sampler, more steps or a lower cfg".into(),
             Self::Cancelled => "run the same command again".into(),
             Self::Tensor(_) => "this is a bug in flowline; please report it with the command you typed".into(),
@@ -185,6 +188,9 @@ fn more(others: usize) -> String {
 }
 
 /// Bytes in the unit a person reads memory in.
-fn gib(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64)
+fn memory(bytes: u64) -> String {
+    match bytes {
+        0..1_073_741_824 => format!("{:.0} MiB", bytes as f64 / (1u64 << 20) as f64),
+        _ => format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64),
+    }
 }

@@ -41,6 +41,21 @@ pub enum Event {
     Finished(Outcome),
 }
 
+impl Event {
+    /// The same as an event of several requests that are worked off in a row: `before` pictures come before those of its
+    /// own, and `pictures` are made in all.
+    #[must_use]
+    pub fn among(mut self, before: usize, pictures: usize) -> Self {
+        match &mut self {
+            Self::Step(step) => (step.picture, step.pictures) = (step.picture + before, pictures),
+            Self::Decoding { index } => *index += before,
+            Self::Picture(picture) => picture.index += before,
+            Self::Warning(_) | Self::Loading { .. } | Self::Encoding | Self::Tick | Self::Finished(_) => {}
+        }
+        self
+    }
+}
+
 /// A step of the sampler.
 #[derive(Clone, Debug)]
 pub struct StepDone {

@@ -36,7 +36,7 @@ pub use conditioning::Conditioning;
 pub use error::{Error, Result};
 pub use event::{Event, Outcome, Picture, StepDone, Warning};
 pub use latents::Latents;
-pub use memory::MemoryPlan;
+pub use memory::{Memory, MemoryPlan, Residency};
 pub use opening::{Lora, LoraFile, Opening};
 pub use pipeline::Pipeline;
 pub use provenance::{LoraRecord, MadeWith, ModelRecord, WeightRecord};

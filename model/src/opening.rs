@@ -13,6 +13,8 @@ pub struct Opening {
     pub cache: Option<PathBuf>,
     /// Adapters, in this order.
     pub loras: Vec<Lora>,
+    /// The most memory of its own that the program may take, bytes; `None` for what the system can give.
+    pub memory: Option<u64>,
 }
 
 /// An adapter, and how strongly it works (LoRA, Hu et al. 2021, <https://arxiv.org/abs/2106.09685>).

@@ -26,8 +26,9 @@ use crate::family::{Encoding, TextEncoder, Transformer};
 use crate::spec::Spec;
 use crate::vae::Autoencoder;
 use crate::weights::{HashCache, ModelFiles};
-use crate::{Error, Latents, Opening, Request, Result, catalog, vae};
+use crate::{Error, Latents, Opening, Request, Residency, Result, catalog, vae};
 use held::Held;
+use loading::Progress;
 use observer::Observer;
 use walk::{Begin, Walk};
 
@@ -36,7 +37,9 @@ pub struct Pipeline {
     spec: Spec,
     files: ModelFiles,
     device: Device,
-    parts: Option<Parts>,
+    parts: Parts,
+    /// Which parts may be in memory together, as the plan of the last request says.
+    residency: Residency,
     /// Features of the prompts used last: a batch, and the next picture of the same prompt, encode nothing.
     encoded: Vec<(String, Encoding)>,
     /// A run to go on with.
@@ -47,11 +50,12 @@ pub struct Pipeline {
     keep: bool,
 }
 
-/// The networks, in the order of use.
+/// The networks, in the order of use; those that have been read.
+#[derive(Default)]
 struct Parts {
-    text: Box<dyn TextEncoder>,
-    transformer: Box<dyn Transformer>,
-    autoencoder: Autoencoder,
+    text: Option<Box<dyn TextEncoder>>,
+    transformer: Option<Box<dyn Transformer>>,
+    autoencoder: Option<Autoencoder>,
 }
 
 impl Pipeline {
@@ -83,12 +87,14 @@ impl Pipeline {
             Err(unknown) => return Err(unknown),
         };
         let mut hashes = HashCache::open(opening.cache.as_deref());
-        let spec = Spec::open(&files, entry, &mut hashes)?.adapted(&opening.loras, &files, &mut hashes)?;
+        let mut spec = Spec::open(&files, entry, &mut hashes)?.adapted(&opening.loras, &files, &mut hashes)?;
+        spec.memory = opening.memory;
         Ok(Self {
             spec,
             files,
             device: Device::Cpu,
-            parts: None,
+            parts: Parts::default(),
+            residency: Residency::Whole,
             encoded: Vec::new(),
             held: None,
             targets: Vec::new(),
@@ -129,8 +135,10 @@ impl Pipeline {
             observer.proceed(Event::Warning(warning))?;
         }
         self.check_beside(request)?;
+        self.residency = request.memory_plan(&self.spec).residency;
         let clock = Instant::now();
-        self.load(observer)?;
+        let progress = Progress::new(observer, self.to_read(request)?);
+        self.load_first(request, &progress)?;
         outcome.loading = clock.elapsed();
 
         let clock = Instant::now();
@@ -140,6 +148,10 @@ impl Pipeline {
             observer.proceed(Event::Warning(warning))?;
         }
         outcome.encoding = clock.elapsed();
+
+        let clock = Instant::now();
+        self.read_networks(&progress)?;
+        outcome.loading += clock.elapsed();
 
         let clock = Instant::now();
         let origin = self.origin(request, observer)?;
@@ -190,7 +202,7 @@ impl Pipeline {
     ) -> Result<Latents> {
         let observer = Observer::new(observe);
         let guided = self.condition(request)?;
-        self.parts()?;
+        self.read_networks(&Progress::new(&Observer::silent(), 0))?;
         let seed = request.seeds.first().copied().unwrap_or_default();
         let walk = Walk { request, guided: &guided, seed, picture: Some(0), begin: Begin::New(noise) };
         self.walk(walk, &observer)?.best().cloned().ok_or(Error::Cancelled)
@@ -204,7 +216,7 @@ impl Pipeline {
         if !latents.is_finite()? {
             return Err(Error::NotFinite { stage: "transformer" });
         }
-        let pixels = self.parts()?.autoencoder.decode(latents.tensor())?;
+        let pixels = self.autoencoder()?.decode(latents.tensor())?;
         vae::to_rgb(&pixels)?.into_iter().next().ok_or(Error::NotFinite { stage: "autoencoder" })
     }
 }

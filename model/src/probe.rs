@@ -1,6 +1,8 @@
-//! Looking into a network while it works.
+//! Looking into a network while it works, and comparing what is seen with a reference.
 
-use candle_core::Tensor;
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Tensor};
 
 use crate::Result;
 
@@ -31,4 +33,32 @@ impl Probe for OnTick<'_> {
     fn tick(&mut self) -> Result<()> {
         (self.0)()
     }
+}
+
+/// A probe that keeps every tensor.
+#[derive(Debug, Default)]
+pub struct Record(pub BTreeMap<String, Tensor>);
+
+impl Probe for Record {
+    fn tensor(&mut self, name: &str, x: &Tensor) {
+        self.0.insert(name.to_owned(), x.clone());
+    }
+}
+
+/// How far `got` is from a reference: max|a - b| / max|b|, in f64; infinite if the shapes differ or a value is not a
+/// finite number.
+///
+/// # Errors
+/// [`crate::Error::Tensor`] for tensors without a numeric value.
+pub fn relative_error(got: &Tensor, want: &Tensor) -> Result<f64> {
+    if got.dims() != want.dims() {
+        return Ok(f64::INFINITY);
+    }
+    let values = |x: &Tensor| -> Result<Vec<f64>> { Ok(x.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?) };
+    let (got, want) = (values(got)?, values(want)?);
+    let largest = want.iter().fold(0f64, |most, b| most.max(b.abs()));
+    let worst = got.iter().zip(&want).map(|(a, b)| (a - b).abs());
+    // NaN is the smaller of two for `max`.
+    let worst = worst.fold(0f64, |most, e| if e.is_finite() { most.max(e) } else { f64::INFINITY });
+    Ok(if worst == 0.0 { 0.0 } else { worst / largest })
 }

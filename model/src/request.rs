@@ -120,7 +120,7 @@ impl Request {
         self.branch.as_ref().map_or(Ok(()), |branch| branch.check(self, spec))?;
         let plan = self.memory_plan(spec);
         if plan.exceeds() {
-            return Err(Error::Memory { needed: plan.peak, available: plan.available.unwrap_or(0) });
+            return Err(Error::Memory { needed: plan.peak.heap, available: plan.available.unwrap_or(0) });
         }
         if let Some(trained) = spec.entry.trained_size.filter(|trained| *trained != (self.width, self.height)) {
             let message = format!(
@@ -134,7 +134,7 @@ impl Request {
 
     /// How much memory one picture of this request needs.
     pub fn memory_plan(&self, spec: &Spec) -> MemoryPlan {
-        MemoryPlan::new(spec.footprint(self.width, self.height))
+        MemoryPlan::new(spec.footprint(self.width, self.height), spec.memory)
     }
 
     /// Whether guidance looks at the negative prompt: at scale 1 it has no weight and is never evaluated.

@@ -7,7 +7,7 @@ use flowline_sampler::guidance::Rules;
 
 use crate::catalog::Entry;
 use crate::family::Family;
-use crate::memory::Footprint;
+use crate::memory::{Footprint, Memory};
 use crate::model_index::ModelIndex;
 use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
@@ -40,8 +40,11 @@ pub struct Spec {
     pub(crate) family: Box<dyn Family>,
     pub(crate) vae: VaeConfig,
     pub(crate) preview: Option<LinearPreview>,
+    /// The most memory that may be taken, see [`crate::Opening::memory`].
+    pub(crate) memory: Option<u64>,
     weights: Vec<WeightRecord>,
-    parameters: u64,
+    /// Numbers of weights: of the text encoders, the transformer, the autoencoder.
+    parameters: [u64; 3],
     adapters: Adapters,
 }
 
@@ -88,13 +91,14 @@ impl Spec {
             true => Some(files.json::<LinearPreview>("vae/preview.json")?),
             false => None,
         };
-        let mut weight_files = family.text_weights();
-        weight_files.extend([TRANSFORMER, "vae/diffusion_pytorch_model.safetensors"]);
-        let (mut weights, mut parameters) = (Vec::new(), 0);
-        for file in weight_files {
-            parameters += files.weights(file)?.parameters();
-            for file in files.weight_files(file)? {
-                weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+        let parts = [family.text_weights(), vec![TRANSFORMER], vec![AUTOENCODER]];
+        let (mut weights, mut parameters) = (Vec::new(), [0; 3]);
+        for (files_of_part, parameters) in parts.iter().zip(&mut parameters) {
+            for file in files_of_part {
+                *parameters += files.weights(file)?.parameters();
+                for file in files.weight_files(file)? {
+                    weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+                }
             }
         }
         Ok(Self {
@@ -111,6 +115,7 @@ impl Spec {
             family,
             vae,
             preview,
+            memory: None,
             weights,
             parameters,
             adapters: Adapters::default(),
@@ -163,7 +168,7 @@ impl Spec {
 
     /// Number of weights in all.
     pub fn parameters(&self) -> u64 {
-        self.parameters
+        self.parameters.iter().sum()
     }
 
     /// Whether the model has a guidance embedding (`--guidance`).
@@ -197,13 +202,23 @@ impl Spec {
 
     /// What decides the memory of a picture of this size.
     pub(crate) fn footprint(&self, width: u32, height: u32) -> Footprint {
+        let f32s = |count: u64| count.saturating_mul(size_of::<f32>() as u64);
+        let added = |is: fn(&str) -> bool| Memory::heap(f32s(self.adapters.parameters(is)));
+        let [text, transformer, autoencoder] = self.parameters.map(|parameters| Memory::heap(f32s(parameters)));
+        let pixels = u64::from(width) * u64::from(height);
         Footprint {
-            weights: (self.parameters + self.adapters.parameters()) * size_of::<f32>() as u64,
+            weights: [
+                text + added(|file| file != TRANSFORMER),
+                transformer + added(|file| file == TRANSFORMER),
+                autoencoder,
+            ],
+            prompt: self.family.prompt_tokens(self.text_length) as u64,
             tokens: (self.image_tokens(width, height) + self.family.text_tokens(self.text_length)) as u64,
             hidden: self.family.hidden() as u64,
             heads: self.family.heads() as u64,
-            pixels: u64::from(width) * u64::from(height),
-            decoder_channels: decoder_channels(&self.vae) as u64,
+            // A residual block at full resolution holds its input, the normalised input and the convolution's output and
+            // its column buffer: five maps of the widest level.
+            decoding: f32s(pixels.saturating_mul(decoder_channels(&self.vae) as u64).saturating_mul(5)),
         }
     }
 }
@@ -238,5 +253,8 @@ fn decoder_channels(vae: &VaeConfig) -> usize {
     channels.get(1).or(channels.first()).copied().unwrap_or(0)
 }
 
-const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
 const MODEL_INDEX: &str = "model_index.json";
+/// The transformer's weights.
+pub(crate) const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
+/// The autoencoder's weights.
+pub(crate) const AUTOENCODER: &str = "vae/diffusion_pytorch_model.safetensors";

@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 use candle_core::{D, Device, Tensor};
 use flowline_model::conditioning::Conditioning;
 use flowline_model::flux::{FluxConfig, FluxTransformer, positions};
-use flowline_model::probe::Probe;
+use flowline_model::probe::{Probe, Record};
 use flowline_model::weights::Weights;
 use flowline_model::{Error, Result};
-use parity::{Record, assert_agrees, fixture, relative_error, tensors};
+use parity::{assert_agrees, fixture, relative_error, tensors};
 
 /// The 12 image tokens of the fixtures are 4 rows of 3.
 const GRID: (usize, usize) = (4, 3);

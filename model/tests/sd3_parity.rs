@@ -9,11 +9,11 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use flowline_model::conditioning::Conditioning;
-use flowline_model::probe::Probe;
+use flowline_model::probe::{Probe, Record};
 use flowline_model::sd3::{Sd3Config, Sd3Transformer};
 use flowline_model::weights::Weights;
 use flowline_model::{Error, Result};
-use parity::{Record, assert_agrees, fixture, relative_error, tensors};
+use parity::{assert_agrees, fixture, relative_error, tensors};
 
 /// MMDiT, and MMDiT-X with normalised queries and keys and with two attentions in the first of its two blocks.
 const MODELS: [&str; 2] = ["sd3", "sd35_medium"];

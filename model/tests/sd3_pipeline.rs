@@ -283,7 +283,7 @@ fn the_memory_plan_counts_the_text_of_all_three_encoders() {
     let tokens = (4 * 3 + CLIP + T5) as u64;
     // Fourteen maps of all tokens, 32 wide, and the scores of 2 heads twice.
     let want = 4 * (14 * tokens * 32 + 2 * 2 * tokens * tokens);
-    assert_eq!(request.memory_plan(pipeline.spec()).transformer, want);
+    assert_eq!(request.memory_plan(pipeline.spec()).denoising, want);
 }
 
 /// SD3.5 medium with a layer that can be skipped: the fixture has fewer than the catalogue names.

@@ -3,11 +3,10 @@
 
 mod parity;
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use candle_core::{Device, Tensor};
-use flowline_model::probe::Probe;
+use flowline_model::probe::{Probe, Record};
 use flowline_model::vae::{Autoencoder, VaeConfig};
 use flowline_model::weights::{Reader, Weights};
 use flowline_model::{Error, Result};
@@ -29,15 +28,6 @@ fn assert_agrees(name: &str, got: &Tensor, want: &Tensor) {
     let error = relative_error(got, want);
     println!("{name}: relative error {error:.1e}");
     assert!(error <= TOLERANCE, "{name}: relative error {error:.3e}, shapes {:?} and {:?}", got.dims(), want.dims());
-}
-
-#[derive(Default)]
-struct Record(HashMap<String, Tensor>);
-
-impl Probe for Record {
-    fn tensor(&mut self, name: &str, x: &Tensor) {
-        self.0.insert(name.to_owned(), x.clone());
-    }
 }
 
 #[test]

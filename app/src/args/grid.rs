@@ -102,7 +102,7 @@ impl clap::Args for ForAll {
 }
 
 /// Options of `generate` that a grid has no use for.
-pub const NOT_HERE: [&str; 4] = ["batch", "preview-path", "trace", "keep-trajectory"];
+pub const NOT_HERE: [&str; 5] = ["prompts", "batch", "preview-path", "trace", "keep-trajectory"];
 
 /// The options of `generate` as clap knows them.
 pub fn options() -> clap::Command {

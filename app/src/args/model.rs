@@ -17,12 +17,15 @@ pub struct Model {
     /// models' authors write them are understood.
     #[arg(long = "lora", value_name = "PATH[=SCALE]", value_parser = values::lora, value_hint = ValueHint::FilePath)]
     pub loras: Vec<Lora>,
+    /// The most memory to take, such as 8GiB; less means that parts of the model take turns
+    #[arg(long, value_name = "SIZE", value_parser = values::memory, allow_hyphen_values = true)]
+    pub memory: Option<u64>,
 }
 
 impl Model {
     /// The model called `name`, opened as these options say.
     pub fn opening(&self, name: impl Into<String>) -> Opening {
-        Opening { loras: self.loras.clone(), ..Opening::named(name, None) }
+        Opening { loras: self.loras.clone(), memory: self.memory, ..Opening::named(name, None) }
     }
 
     /// The model called `name`, opened as a record says it was, where these options do not say otherwise.

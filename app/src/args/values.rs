@@ -61,6 +61,27 @@ pub fn number(text: &str) -> Result<f64> {
     number.ok_or_else(|| Failure::usage(format!("'{text}' is not a number"), "give a finite number, such as 2.5"))
 }
 
+/// An amount of memory in bytes: a number, with a unit behind it or without.
+pub fn memory(text: &str) -> Result<u64> {
+    let refused = || Failure::usage(format!("'{text}' is no amount of memory"), "write it as 8GiB, 6.5G or 900M");
+    let split = text.trim().find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.trim().len());
+    let (number, unit) = text.trim().split_at(split);
+    let unit: f64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kib" => 1024.0,
+        "m" | "mib" => 1024.0 * 1024.0,
+        "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        _ => return Err(refused()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| refused())?;
+    let bytes = number * unit;
+    // Beyond 2^60 nothing is meant.
+    if (1.0..=1e18).contains(&bytes) { Ok(bytes as u64) } else { Err(refused()) }
+}
+
 /// A width or height; whether the model can make it is the model's to say.
 pub fn pixels(text: &str) -> Result<u32> {
     whole(text, 1..=u32::MAX as usize).map(|pixels| pixels as u32)

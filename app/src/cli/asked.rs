@@ -17,6 +17,8 @@ pub struct Asked {
     pub opening: Opening,
     /// What was chosen; no seed means a random one.
     pub draft: Draft,
+    /// The prompts, of which the draft has the first.
+    pub prompts: Vec<String>,
     /// How many pictures to count on from the first seed.
     pub batch: usize,
     /// The record to compare with, where one of our own is replayed unchanged.
@@ -35,6 +37,8 @@ enum Source<'a> {
     Words(&'a str),
     File(&'a Path),
     Stdin,
+    /// A file, or standard input, with a prompt on every line.
+    Lines(&'a Path),
     /// Nowhere in particular: whatever is piped in.
     Piped,
 }
@@ -48,7 +52,8 @@ impl Asked {
         let mut asked = match (&args.from, &args.branch) {
             (None, None) => Self {
                 opening: args.model.opening(args.model.name.clone().unwrap_or_else(default_model)),
-                draft: Draft { prompt: read_prompt(source(args))?, ..Draft::default() },
+                draft: Draft::default(),
+                prompts: read_prompts(source(args))?,
                 batch: 1,
                 replayed: None,
                 branch: None,
@@ -57,8 +62,11 @@ impl Asked {
             (Some(picture), _) => Self::of_picture(args, picture)?,
             (None, Some(point)) => Self::of_trajectory(args, point)?,
         };
+        if let Some(first) = asked.prompts.first() {
+            asked.draft.prompt.clone_from(first);
+        }
         asked.warnings.extend(choose(&mut asked.draft, args)?);
-        asked.warnings.extend(adapters_in_text(&asked.draft));
+        asked.warnings.extend(adapters_in_text(asked.prompts.iter().chain(&asked.draft.negative_prompt)));
         if let Some(batch) = args.batch {
             asked.batch = batch;
             if asked.draft.seeds.len() > 1 {
@@ -72,26 +80,26 @@ impl Asked {
     fn of_picture(args: &Generate, picture: &Path) -> Result<Self> {
         let record = record::read(picture)?;
         record.replayable(&picture.display().to_string())?;
-        let Record { source: program, request, mut draft, unused, .. } = record;
+        let Record { source: program, request, draft, unused, .. } = record;
         let opening = match &request {
             Some(request) => args.model.opening_again(recorded_model(args, picture, request)?, &request.model),
             None => args.model.opening(args.model.name.clone().unwrap_or_else(default_model)),
         };
-        replace_prompt(&mut draft, args)?;
+        let prompts = prompts_over(&draft, args)?;
         let unused = unused.iter().map(|(name, value)| {
             Warning::new("record-unused", format!("the {program} record's {name} is not used: {value}"))
         });
-        Ok(Self { opening, draft, batch: 1, replayed: request, branch: None, warnings: unused.collect() })
+        Ok(Self { opening, draft, prompts, batch: 1, replayed: request, branch: None, warnings: unused.collect() })
     }
 
     fn of_trajectory(args: &Generate, point: &BranchPoint) -> Result<Self> {
         let from = From::read(point)?;
         let model = recorded_model(args, &point.file, from.request())?;
-        let mut draft = from.kept.draft();
-        replace_prompt(&mut draft, args)?;
+        let draft = from.kept.draft();
+        let prompts = prompts_over(&draft, args)?;
         let replayed = Some(from.request().clone());
         let opening = args.model.opening_again(model, &from.request().model);
-        Ok(Self { opening, draft, batch: 1, replayed, branch: Some(from), warnings: Vec::new() })
+        Ok(Self { opening, draft, prompts, batch: 1, replayed, branch: Some(from), warnings: Vec::new() })
     }
 }
 
@@ -108,13 +116,12 @@ fn recorded_model(args: &Generate, file: &Path, request: &Request) -> Result<Str
     }
 }
 
-/// A prompt that is given takes the place of a record's; a pipe that happens to be there does not.
-fn replace_prompt(draft: &mut Draft, args: &Generate) -> Result<()> {
+/// Prompts that are given take the place of a record's; a pipe that happens to be there does not.
+fn prompts_over(draft: &Draft, args: &Generate) -> Result<Vec<String>> {
     match source(args) {
-        Source::Piped => {}
-        source => draft.prompt = read_prompt(source)?,
+        Source::Piped => Ok(vec![draft.prompt.clone()]),
+        source => read_prompts(source),
     }
-    Ok(())
 }
 
 fn default_model() -> String {
@@ -165,9 +172,8 @@ fn choose(draft: &mut Draft, args: &Generate) -> Result<Option<Warning>> {
 }
 
 /// That a prompt names adapters as sd-cli and the web UIs read it (`<lora:cats:0.8>`): it is text to every model here.
-fn adapters_in_text(draft: &Draft) -> Option<Warning> {
-    let texts = [Some(&draft.prompt), draft.negative_prompt.as_ref()];
-    let named = texts.into_iter().flatten().find_map(|text| {
+fn adapters_in_text<'a>(mut texts: impl Iterator<Item = &'a String>) -> Option<Warning> {
+    let named = texts.find_map(|text| {
         let (_, from) = text.split_once("<lora:")?;
         let (named, _) = from.split_once('>')?;
         Some(named.to_owned())
@@ -247,13 +253,32 @@ fn source(args: &Generate) -> Source<'_> {
         (_, Some(words), _) => Source::Words(words),
         (.., Some(file)) if file.as_os_str() == "-" => Source::Stdin,
         (.., Some(file)) => Source::File(file),
-        (None, None, None) => Source::Piped,
+        (None, None, None) => args.prompts.as_deref().map_or(Source::Piped, Source::Lines),
+    }
+}
+
+/// The prompts of a source: one, or those of its lines. Lines without a word are none.
+fn read_prompts(source: Source<'_>) -> Result<Vec<String>> {
+    let Source::Lines(file) = source else { return Ok(vec![read_prompt(source)?]) };
+    let all = read_prompt(if file.as_os_str() == "-" { Source::Stdin } else { Source::File(file) })?;
+    let prompts: Vec<_> = all.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
+    match prompts.len() {
+        0 => {
+            let what = format!("there is no prompt in {}", file.display());
+            Err(Failure::new(what, "write a prompt on every line"))
+        }
+        1..=PICTURES_AT_ONCE => Ok(prompts),
+        count => {
+            let what = format!("{count} prompts in {} are more than {PICTURES_AT_ONCE}", file.display());
+            Err(Failure::new(what, "make them in several runs"))
+        }
     }
 }
 
 fn read_prompt(source: Source<'_>) -> Result<String> {
     match source {
         Source::Words(words) => Ok(words.to_owned()),
+        Source::Lines(file) => read_prompt(Source::File(file)),
         Source::File(path) => {
             let file = std::fs::File::open(path).map_err(|e| Failure::io(path, e))?;
             let (name, io) = (path.display().to_string(), |e| Failure::io(path, e));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flowline_model::{Kept, Picture, Request, StepDone, Warning};
+use flowline_model::{Kept, Picture, StepDone, Warning};
 
 use super::output;
 use super::preview::PreviewFile;
@@ -47,14 +47,14 @@ impl Files {
         })
     }
 
-    /// Refuses one name for all the pictures of `request`.
+    /// Refuses one name for so many pictures.
     ///
     /// # Errors
     /// A usage error.
-    pub fn serve(&self, request: &Request) -> Result<()> {
+    pub fn serve(&self, pictures: usize) -> Result<()> {
         let traces = self.trace.iter().map(|(file, _)| file);
         let mut files = traces.chain(self.trajectory.iter().map(|trajectory| &trajectory.file));
-        files.try_for_each(|file| file.serve(request.seeds.len()))
+        files.try_for_each(|file| file.serve(pictures))
     }
 
     /// A trace that goes on after `evaluations` model calls of a kept run.
@@ -64,8 +64,8 @@ impl Files {
         }
     }
 
-    /// A step is done. What cannot be written yet is no reason to lose the picture: it comes back as a warning.
-    pub fn step(&mut self, step: &StepDone, request: &Request) -> Option<Warning> {
+    /// A step is done of one of the pictures with these seeds. What cannot be written yet is no reason to lose the picture: it comes back as a warning.
+    pub fn step(&mut self, step: &StepDone, seeds: &[u64]) -> Option<Warning> {
         if let Some((_, tracing)) = &mut self.trace {
             tracing.step(step);
         }
@@ -82,8 +82,8 @@ impl Files {
         if trajectory.written.elapsed() < REWRITE {
             return None;
         }
-        let seed = request.seeds.get(step.picture).copied().unwrap_or_default();
-        let which = Which { model: &request.model.name, seed, index: step.picture };
+        let seed = seeds.get(step.picture).copied().unwrap_or_default();
+        let which = Which { model: &kept.request.model.name, seed, index: step.picture };
         let written = trajectory.write(which, kept);
         let late = |failure: Failure| format!("the trajectory could not be written yet: {}", failure.what);
         written.err().map(|failure| Warning::new("trajectory-late", late(failure)))

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use flowline_model::{MemoryPlan, Request, Spec};
+use flowline_model::{Memory, MemoryPlan, Request, Residency, Spec};
 use serde::Serialize;
 
 use super::output;
@@ -14,15 +14,19 @@ struct Plan<'a> {
     memory: MemoryPlan,
 }
 
-/// Shows what `request` decides.
+/// Shows what each of `requests` decides. In JSON one request is an object, and several are a list of them.
 ///
 /// # Errors
 /// Those of stdout.
-pub fn show(request: &Request, spec: &Spec, json: bool) -> Result<()> {
-    let memory = request.memory_plan(spec);
-    match json {
-        true => output::pretty(&Plan { request, memory }),
-        false => output::data((describe(request) + &describe_memory(&memory)).as_bytes()),
+pub fn show(requests: &[Request], spec: &Spec, json: bool) -> Result<()> {
+    let plans: Vec<_> = requests.iter().map(|request| Plan { request, memory: request.memory_plan(spec) }).collect();
+    match (json, &plans[..]) {
+        (true, [one]) => output::pretty(one),
+        (true, several) => output::pretty(&several),
+        (false, _) => {
+            let texts = plans.iter().map(|plan| describe(plan.request) + &describe_memory(&plan.memory));
+            output::data(texts.collect::<Vec<_>>().join("\n").as_bytes())
+        }
     }
 }
 
@@ -69,16 +73,26 @@ pub fn describe(request: &Request) -> String {
     text
 }
 
+/// A memory plan for people.
 fn describe_memory(plan: &MemoryPlan) -> String {
     let mib = |bytes: u64| format!("{:.0} MiB", bytes as f64 / (1u64 << 20) as f64);
+    let both = |memory: Memory| match memory {
+        Memory { heap, mapped: 0 } => mib(heap),
+        Memory { heap: 0, mapped } => format!("{} mapped from disk", mib(mapped)),
+        Memory { heap, mapped } => format!("{} and {} mapped from disk", mib(heap), mib(mapped)),
+    };
     let available = plan.available.map(|bytes| format!(", {} are available", mib(bytes))).unwrap_or_default();
-    format!(
-        "memory    at most {}{available}: weights {}, and the larger of transformer {} and decoder {}\n",
-        mib(plan.peak),
-        mib(plan.weights),
-        mib(plan.transformer),
-        mib(plan.decoder)
-    )
+    let turns = match plan.residency {
+        Residency::Whole => "",
+        Residency::InTurn => "; the text encoders leave before the transformer is read",
+    };
+    let rows = [
+        ("memory", format!("at most {}{available}{turns}", both(plan.peak))),
+        ("", format!("text encoders {}, and {} at work", both(plan.text_encoders), mib(plan.encoding))),
+        ("", format!("transformer {}, and {} at work", both(plan.transformer), mib(plan.denoising))),
+        ("", format!("autoencoder {}, and {} at work", both(plan.autoencoder), mib(plan.decoding))),
+    ];
+    rows.iter().map(|(name, value)| format!("{name:<10}{value}\n")).collect()
 }
 
 /// Values on one line; the middle of a long list is left out.

@@ -11,7 +11,7 @@ use super::beside::Files;
 use super::interrupt::Interrupt;
 use super::progress::Reporter;
 use super::{dry_run, output, tilt};
-use crate::args::Generate;
+use crate::args::{Generate, PICTURES_AT_ONCE};
 use crate::library::{Destination, Library, SaveOptions, Saved, cache_folder, default_folder};
 use crate::{Exit, Failure, Registry, Result};
 
@@ -46,22 +46,26 @@ fn make(args: &Generate, registry: &Registry, reporter: &mut Reporter) -> Result
         asked.draft.tilt = Some(tilt);
         asked.warnings.extend(warning);
     }
-    let request = resolve(&mut asked, args, &mut pipeline, &mut files, reporter)?;
-    files.serve(&request)?;
-    if to_stdout && request.seeds.len() > 1 && !args.dry_run {
-        let what = format!("{} pictures do not fit on standard output", request.seeds.len());
+    let requests = resolve_all(&mut asked, args, &mut pipeline, &mut files, reporter)?;
+    let seeds: Vec<u64> = requests.iter().flat_map(|request| request.seeds.iter().copied()).collect();
+    files.serve(seeds.len())?;
+    if to_stdout && seeds.len() > 1 && !args.dry_run {
+        let what = format!("{} pictures do not fit on standard output", seeds.len());
         return Err(Failure::usage(what, "make one, or give a folder with -o"));
     }
-    reporter.resolved(&request, asked.draft.seeds.is_empty(), args.verbose);
     if args.dry_run {
-        dry_run::show(&request, pipeline.spec(), args.json)?;
+        for request in &requests {
+            reporter.resolved(request, asked.draft.seeds.is_empty(), args.verbose);
+        }
+        dry_run::show(&requests, pipeline.spec(), args.json)?;
         return Ok(Exit::Done);
     }
     pipeline.keep(args.keep_trajectory.is_some());
     let mut work = Work {
         library,
         files,
-        request: &request,
+        seeds,
+        before: 0,
         interrupt: Interrupt::listen(),
         json: args.json,
         reporter,
@@ -70,25 +74,46 @@ fn make(args: &Generate, registry: &Registry, reporter: &mut Reporter) -> Result
         told: false,
         failure: None,
     };
-    let outcome = pipeline.generate(&request, |event| work.observe(&event))?;
+    let stopped = work.make(&requests, &mut pipeline, args, asked.draft.seeds.is_empty())?;
     if let Some(failure) = work.failure {
         return Err(failure);
     }
-    if args.verbose {
-        work.reporter.times(&outcome);
-    }
     // A key pressed when everything is done has stopped nothing.
-    if work.whole == request.seeds.len() {
+    if work.whole == work.seeds.len() {
         return Ok(Exit::Done);
     }
     if work.whole + work.cut == 0 {
         work.reporter.talk("stopped before the first step was done; there is no picture");
     }
-    match outcome.stopped {
+    match stopped {
         true => Ok(Exit::Cancelled),
         // A record of a stopped picture was replayed.
         false => Ok(Exit::Done),
     }
+}
+
+/// How many prompts are read together: a model keeps the features of twice as many.
+const PROMPTS_AHEAD: usize = 16;
+
+/// Everything that is asked for, decided; one request a prompt.
+fn resolve_all(
+    asked: &mut Asked,
+    args: &Generate,
+    pipeline: &mut Pipeline,
+    files: &mut Files,
+    reporter: &mut Reporter,
+) -> Result<Vec<Request>> {
+    let mut requests = Vec::new();
+    for prompt in std::mem::take(&mut asked.prompts) {
+        asked.draft.prompt = prompt;
+        requests.push(resolve(asked, args, pipeline, files, reporter)?);
+    }
+    let pictures: usize = requests.iter().map(|request| request.seeds.len()).sum();
+    if pictures > PICTURES_AT_ONCE {
+        let what = format!("{pictures} pictures are more than {PICTURES_AT_ONCE} at once");
+        return Err(Failure::usage(what, "make them in several runs"));
+    }
+    Ok(requests)
 }
 
 /// Where the pictures go.
@@ -146,7 +171,10 @@ fn resolve(
 struct Work<'a> {
     library: Library,
     files: Files,
-    request: &'a Request,
+    /// Of all pictures, whatever their prompt.
+    seeds: Vec<u64>,
+    /// Pictures of the prompts before.
+    before: usize,
     interrupt: Interrupt,
     json: bool,
     reporter: &'a mut Reporter,
@@ -159,11 +187,33 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn observe(&mut self, event: &Event) -> ControlFlow<()> {
-        self.reporter.event(event);
-        match event {
+    /// Makes the pictures of all requests, and says whether it was stopped.
+    fn make(&mut self, requests: &[Request], pipeline: &mut Pipeline, args: &Generate, random: bool) -> Result<bool> {
+        for several in requests.chunks(PROMPTS_AHEAD) {
+            if requests.len() > 1 && pipeline.encode_ahead(several, |event| self.observe(event))?.is_break() {
+                return Ok(true);
+            }
+            for request in several {
+                self.reporter.resolved(request, random, args.verbose);
+                let outcome = pipeline.generate(request, |event| self.observe(event))?;
+                self.before += request.seeds.len();
+                if args.verbose {
+                    self.reporter.times(&outcome);
+                }
+                if outcome.stopped {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn observe(&mut self, event: Event) -> ControlFlow<()> {
+        let event = event.among(self.before, self.seeds.len());
+        self.reporter.event(&event);
+        match &event {
             Event::Step(step) => {
-                if let Some(warning) = self.files.step(step, self.request) {
+                if let Some(warning) = self.files.step(step, &self.seeds) {
                     self.reporter.warning(&warning);
                 }
             }

@@ -198,7 +198,12 @@ fn a_picture_too_large_for_the_memory_is_refused_before_anything_is_allocated() 
         code => {
             assert_eq!(code, Some(1));
             assert!(ran.line("error: this needs about ").is_some(), "{}", ran.stderr);
-            assert_eq!(ran.line("hint: "), Some("ask for a smaller picture, or close other programs"));
+            assert_eq!(
+                ran.line("hint: "),
+                Some(
+                    "ask for a smaller picture, hold the weights in fewer bits (--weights q8_0), or close other programs"
+                )
+            );
         }
     }
 }

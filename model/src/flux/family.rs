@@ -8,6 +8,7 @@ use super::packing::PATCH;
 use super::{FluxConfig, FluxTransformer};
 use crate::family::{Encoding, Family, Load, TextEncoder, Transformer};
 use crate::model_index::Pooled;
+use crate::spec::TRANSFORMER;
 use crate::text::{ClipText, Frame, Place, T5Encoder, Tokenizer, row};
 use crate::weights::ModelFiles;
 use crate::{Conditioning, Result};
@@ -74,7 +75,7 @@ impl Family for FluxFamily {
     }
 
     fn load_transformer(&self, load: &Load<'_>) -> Result<Box<dyn Transformer>> {
-        let transformer = load.part("transformer/diffusion_pytorch_model.safetensors", |reader| {
+        let transformer = load.part(TRANSFORMER, |reader| {
             let transformer = FluxTransformer::load(&self.config, reader)?;
             let optional = transformer.optional_tensors();
             Ok((transformer, optional))

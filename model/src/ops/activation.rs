@@ -12,6 +12,11 @@ pub fn silu(x: &Tensor) -> Result<Tensor> {
     Ok(x.silu()?)
 }
 
+/// [`silu`] of one value, to the same bits on the CPU.
+pub(crate) fn silu_of(x: f32) -> f32 {
+    x / (1.0 + (-x).exp())
+}
+
 /// GELU, x Phi(x), by its tanh form: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
 /// (Hendrycks & Gimpel 2016, section 2; `gelu_new` and `gelu_pytorch_tanh` of transformers).
 ///

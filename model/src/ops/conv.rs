@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use candle_core::Tensor;
-use rayon::prelude::*;
+use candle_core::{D, Tensor};
 
+use super::bands::{BandShape, Banded, Tap, View, by_bands, map_bands};
 use super::host::with_values;
 use crate::Result;
 use crate::weights::Reader;
@@ -23,7 +23,8 @@ pub struct ConvConfig {
     pub kernel: usize,
     /// Step between output pixels, in input pixels.
     pub stride: usize,
-    /// Zeros put around the input on all four sides.
+    /// Zeros put above the input and to its left; below and to the right there are as many as make the output's sides the
+    /// input's over the stride.
     pub padding: usize,
 }
 
@@ -36,6 +37,12 @@ impl ConvConfig {
     /// A 3 x 3 convolution that keeps height and width.
     pub fn same(inputs: usize, outputs: usize) -> Self {
         Self { inputs, outputs, kernel: 3, stride: 1, padding: 1 }
+    }
+
+    /// A 3 x 3 convolution that halves height and width, with zeros to the right and below only (diffusers
+    /// `downsampling.py`, `Downsample2D` with padding 0).
+    pub fn halving(inputs: usize, outputs: usize) -> Self {
+        Self { inputs, outputs, kernel: 3, stride: 2, padding: 0 }
     }
 }
 
@@ -70,38 +77,40 @@ impl Conv2d {
     /// # Errors
     /// [`crate::Error::Tensor`] if `x` has other channels than the weight.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match self.config {
-            ConvConfig { kernel: 1, stride: 1, padding: 0, .. } => self.pixelwise(x),
-            ConvConfig { kernel: 3, stride: 1, padding: 1, .. } if x.device().is_cpu() => self.by_bands(x),
-            _ => self.in_candle(x),
-        }
+        if x.device().is_cpu() { by_bands(self, x) } else { self.in_candle(x) }
     }
 
     fn in_candle(&self, x: &Tensor) -> Result<Tensor> {
-        let ConvConfig { stride, padding, outputs, .. } = self.config;
+        let ConvConfig { kernel, stride, padding, outputs, .. } = self.config;
+        let beyond = kernel.saturating_sub(stride + 2 * padding);
+        let x = x.pad_with_zeros(D::Minus1, 0, beyond)?.pad_with_zeros(D::Minus2, 0, beyond)?;
         let y = x.conv2d(&self.weight, padding, stride, 1, 1)?;
         Ok(y.broadcast_add(&self.bias.reshape((outputs, 1, 1))?)?)
     }
 
-    fn pixelwise(&self, x: &Tensor) -> Result<Tensor> {
-        let (b, c, h, w) = x.dims4()?;
-        let ConvConfig { inputs, outputs, .. } = self.config;
-        // (o, c) x (b, c, h w) -> (b, o, h w)
-        let weight = self.weight.reshape((outputs, inputs))?;
-        let y = weight.broadcast_matmul(&x.reshape((b, c, h * w))?)?;
-        Ok(y.broadcast_add(&self.bias.reshape((outputs, 1))?)?.reshape((b, outputs, h, w))?)
+    /// Where the kernel looks, in the order of its weights.
+    fn taps(&self) -> Vec<Tap> {
+        let (kernel, padding) = (self.config.kernel as isize, self.config.padding as isize);
+        let at = move |tap: isize| tap - padding;
+        (0..kernel).flat_map(|row| (0..kernel).map(move |column| Tap { row: at(row), column: at(column) })).collect()
+    }
+}
+
+impl Banded for Conv2d {
+    fn shape(&self) -> BandShape {
+        let ConvConfig { inputs, outputs, kernel, stride, padding } = self.config;
+        // A kernel reaches `kernel - 1 - padding` beyond its own pixel.
+        let (above, below) = (padding, kernel - 1 - padding.min(kernel - 1));
+        BandShape { inputs, outputs, taps: kernel * kernel, stride, enlarge: 1, above, below }
     }
 
-    fn by_bands(&self, x: &Tensor) -> Result<Tensor> {
-        let (b, _, h, w) = x.dims4()?;
-        let ConvConfig { inputs, outputs, .. } = self.config;
-        // (o, c, 3, 3) -> (o, 9 c)
-        let weight = self.weight.reshape((outputs, 9 * inputs))?;
-        let taps: Vec<Tap> = (-1..=1).flat_map(|row| (-1..=1).map(move |column| Tap { row, column })).collect();
-        let bias = self.bias.to_vec1::<f32>()?;
-        let shape = BandShape { inputs, outputs, taps: taps.len(), enlarge: 1 };
-        let y = map_bands(x, shape, |picture, rows, planes| {
-            let y = weight.matmul(&picture.columns(rows, &taps)?)?;
+    fn rows(&self, view: &View<'_>, units: Range<usize>) -> Result<Vec<f32>> {
+        let ConvConfig { inputs, outputs, kernel, stride, .. } = self.config;
+        // (o, c, k, k) -> (o, c k k)
+        let weight = self.weight.reshape((outputs, kernel * kernel * inputs))?;
+        let (taps, bias) = (self.taps(), self.bias.to_vec1::<f32>()?);
+        map_bands(view, self.shape(), units, |rows, planes| {
+            let y = weight.matmul(&view.columns(rows, &taps, stride)?)?;
             with_values(&y, |y| {
                 let sums = y.chunks(y.len() / outputs);
                 for ((plane, sums), bias) in planes.iter_mut().zip(sums).zip(&bias) {
@@ -109,8 +118,7 @@ impl Conv2d {
                 }
                 Ok(())
             })
-        })?;
-        Ok(Tensor::from_vec(y, (b, outputs, h, w), x.device())?)
+        })
     }
 }
 
@@ -162,29 +170,34 @@ impl UpsampleConv2d {
     /// # Errors
     /// [`crate::Error::Tensor`] if `x` has other channels than the weight.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if x.device().is_cpu() { self.by_phases(x) } else { self.in_candle(x) }
+        if x.device().is_cpu() { by_bands(self, x) } else { self.in_candle(x) }
     }
 
     fn in_candle(&self, x: &Tensor) -> Result<Tensor> {
         let (_, _, h, w) = x.dims4()?;
         self.conv.in_candle(&x.upsample_nearest2d(2 * h, 2 * w)?)
     }
+}
 
-    fn by_phases(&self, x: &Tensor) -> Result<Tensor> {
-        let (b, _, h, w) = x.dims4()?;
+impl Banded for UpsampleConv2d {
+    fn shape(&self) -> BandShape {
         let ConvConfig { inputs, outputs, .. } = self.conv.config;
+        BandShape { inputs, outputs, taps: 4, stride: 1, enlarge: 2, above: 1, below: 1 }
+    }
+
+    fn rows(&self, view: &View<'_>, units: Range<usize>) -> Result<Vec<f32>> {
+        let (outputs, w) = (self.conv.config.outputs, view.size().width);
         let bias = self.conv.bias.to_vec1::<f32>()?;
         // An even row or column looks back, an odd one ahead.
         let taps = |row: isize, column: isize| {
             let tap = |down, right| Tap { row: row - 1 + down, column: column - 1 + right };
             [tap(0, 0), tap(0, 1), tap(1, 0), tap(1, 1)]
         };
-        let shape = BandShape { inputs, outputs, taps: 4, enlarge: 2 };
-        let y = map_bands(x, shape, |picture, rows, planes| {
+        map_bands(view, self.shape(), units, |rows, planes| {
             for (row, phases) in self.phases.chunks(2).enumerate() {
                 let [even, odd] = phases else { continue };
-                let even = even.matmul(&picture.columns(rows.clone(), &taps(row as isize, 0))?)?;
-                let odd = odd.matmul(&picture.columns(rows.clone(), &taps(row as isize, 1))?)?;
+                let even = even.matmul(&view.columns(rows.clone(), &taps(row as isize, 0), 1)?)?;
+                let odd = odd.matmul(&view.columns(rows.clone(), &taps(row as isize, 1), 1)?)?;
                 with_values(&even, |even| {
                     with_values(&odd, |odd| {
                         let sums = even.chunks(even.len() / outputs).zip(odd.chunks(odd.len() / outputs));
@@ -200,98 +213,8 @@ impl UpsampleConv2d {
                 })?;
             }
             Ok(())
-        })?;
-        Ok(Tensor::from_vec(y, (b, outputs, 2 * h, 2 * w), x.device())?)
-    }
-}
-
-/// Where a kernel looks, relative to the output pixel.
-#[derive(Debug, Clone, Copy)]
-struct Tap {
-    row: isize,
-    column: isize,
-}
-
-/// One picture of a batch, (c, h, w).
-struct Picture<'a> {
-    values: &'a [f32],
-    height: usize,
-    width: usize,
-}
-
-impl Picture<'_> {
-    /// The picture moved by every tap, zeros from outside: rows r of (c, h, w) -> (c taps, r w).
-    fn columns(&self, rows: Range<usize>, taps: &[Tap]) -> Result<Tensor> {
-        let (height, width) = (self.height, self.width);
-        let channels = self.values.len() / (height * width);
-        let band = rows.len() * width;
-        let mut columns = vec![0f32; channels * taps.len() * band];
-        let moved = self.values.chunks(height * width).flat_map(|plane| taps.iter().map(move |tap| (plane, tap)));
-        for (column, (plane, tap)) in columns.chunks_mut(band).zip(moved) {
-            // Line 0 of a plane that was moved by one row is line 1 of the plane, and so on.
-            for (line, row) in column.chunks_mut(width).zip(rows.clone()) {
-                let from = row.checked_add_signed(tap.row).filter(|from| *from < height);
-                let Some(from) = from.map(|from| &plane[from * width..(from + 1) * width]) else { continue };
-                let by = tap.column.unsigned_abs().min(width);
-                match tap.column {
-                    ..0 => line[by..].copy_from_slice(&from[..width - by]),
-                    0.. => line[..width - by].copy_from_slice(&from[by..]),
-                }
-            }
-        }
-        let shape = (channels * taps.len(), band);
-        Ok(Tensor::from_vec(columns, shape, &candle_core::Device::Cpu)?)
-    }
-}
-
-/// How [`map_bands`] cuts its work.
-#[derive(Debug, Clone, Copy)]
-struct BandShape {
-    inputs: usize,
-    outputs: usize,
-    taps: usize,
-    /// Output rows an input row, and output columns an input column.
-    enlarge: usize,
-}
-
-/// Calls `work` in parallel with every picture of `x`, a range of its rows, and the part of each output plane that
-/// belongs to them; returns the output, (b, o, enlarge h, enlarge w).
-fn map_bands(
-    x: &Tensor,
-    shape: BandShape,
-    work: impl Fn(&Picture<'_>, Range<usize>, &mut [&mut [f32]]) -> Result<()> + Sync,
-) -> Result<Vec<f32>> {
-    /// Values of a band's matrix: what a core's second-level cache holds.
-    const BAND: usize = 1 << 18;
-    /// Pixels of a band: below it, packing the weights anew for every band costs too much.
-    const PIXELS: usize = 256;
-    let (b, c, h, w) = x.dims4()?;
-    if c != shape.inputs {
-        let what = format!("a convolution of {} channels got {c}", shape.inputs);
-        return Err(candle_core::Error::Msg(what).bt().into());
-    }
-    let plane = shape.enlarge * h * shape.enlarge * w;
-    let mut y = vec![0f32; b * shape.outputs * plane];
-    if y.is_empty() || c == 0 {
-        return Ok(y);
-    }
-    let rows = (BAND / (c * shape.taps)).max(PIXELS).div_ceil(w).min(h);
-    let band = shape.enlarge * rows * shape.enlarge * w;
-    with_values(&x.contiguous()?, |x| {
-        let mut jobs = Vec::with_capacity(b * h.div_ceil(rows));
-        for (values, y) in x.chunks(c * h * w).zip(y.chunks_mut(shape.outputs * plane)) {
-            let mut bands: Vec<Vec<&mut [f32]>> = (0..h.div_ceil(rows)).map(|_| Vec::new()).collect();
-            for plane in y.chunks_mut(plane) {
-                bands.iter_mut().zip(plane.chunks_mut(band)).for_each(|(band, part)| band.push(part));
-            }
-            jobs.extend(bands.into_iter().enumerate().map(|(n, planes)| (values, n, planes)));
-        }
-        jobs.into_par_iter().try_for_each(|(values, n, mut planes)| {
-            let picture = Picture { values, height: h, width: w };
-            work(&picture, n * rows..((n + 1) * rows).min(h), &mut planes)
         })
-    })?;
-    Ok(y)
+    }
 }
 
 #[cfg(test)]
@@ -334,7 +257,8 @@ mod tests {
         for (c, o, h, w) in [(3, 5, 7, 6), (40, 3, 70, 90), (300, 8, 33, 20), (4, 4, 9, 1), (4, 4, 1, 9), (1, 1, 1, 1)]
         {
             let x = values(&[2, c, h, w], 3)?;
-            for config in [ConvConfig::same(c, o), ConvConfig::one_by_one(c, o)] {
+            let halving = (h > 1 && w > 1).then(|| ConvConfig::halving(c, o));
+            for config in [ConvConfig::same(c, o), ConvConfig::one_by_one(c, o)].into_iter().chain(halving) {
                 let conv = conv(config)?;
                 assert_close(&conv.forward(&x)?, &conv.in_candle(&x)?, &magnitudes(&conv).in_candle(&x.abs()?)?)?;
             }

@@ -3,6 +3,7 @@
 use candle_core::{D, Tensor};
 use rayon::prelude::*;
 
+use super::activation::{silu, silu_of};
 use super::host::with_values;
 use crate::Result;
 use crate::weights::Reader;
@@ -38,7 +39,15 @@ impl GroupNorm {
     /// # Errors
     /// [`crate::Error::Tensor`] if `x` has other channels than the weight, or the groups do not divide them.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if x.device().is_cpu() { self.on_cpu(x) } else { self.in_candle(x) }
+        if x.device().is_cpu() { self.on_cpu(x, |y| y) } else { self.in_candle(x) }
+    }
+
+    /// silu(norm(x)), (b, c, h, w) -> (b, c, h, w).
+    ///
+    /// # Errors
+    /// Those of [`GroupNorm::forward`].
+    pub fn forward_silu(&self, x: &Tensor) -> Result<Tensor> {
+        if x.device().is_cpu() { self.on_cpu(x, silu_of) } else { silu(&self.in_candle(x)?) }
     }
 
     /// [`GroupNorm::forward`] one operation at a time: ten passes over memory.
@@ -52,36 +61,119 @@ impl GroupNorm {
         Ok(x.broadcast_add(&self.bias.reshape((c, 1, 1))?)?)
     }
 
-    /// [`GroupNorm::forward`] a group at a time, on all cores.
-    fn on_cpu(&self, x: &Tensor) -> Result<Tensor> {
+    /// [`GroupNorm::forward`] on all cores, and `then` of every value.
+    fn on_cpu(&self, x: &Tensor, then: impl Fn(f32) -> f32 + Sync) -> Result<Tensor> {
         let (b, c, h, w) = x.dims4()?;
-        if c != self.weight.elem_count() || !c.is_multiple_of(self.groups) {
+        let mut y = Vec::with_capacity(b * c * h * w);
+        with_values(&x.contiguous()?, |x| {
+            for x in x.chunks((c * h * w).max(1)) {
+                let mut moments = Moments::new(c, w);
+                moments.add(x);
+                let rows = self.scales(&moments)?.apply(x, &then);
+                if y.is_empty() { y = rows } else { y.extend(rows) }
+            }
+            Ok(())
+        })?;
+        Ok(Tensor::from_vec(y, (b, c, h, w), x.device())?)
+    }
+
+    /// What a picture of these moments is normalised with.
+    ///
+    /// # Errors
+    /// [`crate::Error::Tensor`] if it has other channels than the weight, or the groups do not divide them.
+    pub(crate) fn scales(&self, moments: &Moments) -> Result<Scales> {
+        let c = moments.channels.len();
+        if c != self.weight.elem_count() || !c.is_multiple_of(self.groups.max(1)) {
             let what = format!("group norm of {} channels in {} groups got {c}", self.weight.elem_count(), self.groups);
             return Err(candle_core::Error::Msg(what).bt().into());
         }
         let (weight, bias) = (self.weight.to_vec1::<f32>()?, self.bias.to_vec1::<f32>()?);
-        let (per_group, pixels) = (c / self.groups, h * w);
-        let mut y = vec![0f32; b * c * pixels];
-        if y.is_empty() {
-            return Ok(x.clone());
-        }
-        with_values(&x.contiguous()?, |x| {
-            let group = per_group * pixels;
-            y.par_chunks_mut(group).zip(x.par_chunks(group)).enumerate().for_each(|(n, (y, x))| {
-                let first = n % self.groups * per_group;
-                let channels = first..first + per_group;
-                let mean = sum(x, |x| x) / group as f64;
-                let variance = sum(x, |x| (x - mean as f32).powi(2)) / group as f64;
-                let (mean, scale) = (mean as f32, (variance + self.eps).sqrt().recip());
-                let affine = weight[channels.clone()].iter().zip(&bias[channels]);
-                for ((y, x), (w, b)) in y.chunks_mut(pixels).zip(x.chunks(pixels)).zip(affine) {
-                    let scale = (f64::from(*w) * scale) as f32;
-                    y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * scale + b);
-                }
-            });
-            Ok(())
-        })?;
-        Ok(Tensor::from_vec(y, (b, c, h, w), x.device())?)
+        let per_group = (c / self.groups.max(1)).max(1);
+        let groups = moments.channels.chunks(per_group).zip(weight.chunks(per_group).zip(bias.chunks(per_group)));
+        let channels = groups.flat_map(|(group, (weight, bias))| {
+            let (mean, variance) = moments.of_group(group);
+            let scale = (variance + self.eps).sqrt().recip();
+            let channel = move |(w, b): (&f32, &f32)| Scale {
+                mean: mean as f32,
+                scale: (f64::from(*w) * scale) as f32,
+                bias: *b,
+            };
+            weight.iter().zip(bias).map(channel)
+        });
+        Ok(Scales(channels.collect()))
+    }
+}
+
+/// Mean and spread of every row of a picture, from which those of any group of channels follow. A row is summed up by
+/// itself and rows are put together in their order, so it does not matter in what pieces they came.
+#[derive(Debug)]
+pub(crate) struct Moments {
+    /// Every channel's rows from the top down.
+    channels: Vec<Vec<RowMoments>>,
+    width: usize,
+}
+
+/// Of one row: its mean, and the sum of squared differences from it.
+#[derive(Debug, Clone, Copy)]
+struct RowMoments {
+    mean: f64,
+    squares: f64,
+}
+
+impl Moments {
+    /// Of a picture that has no rows yet.
+    pub(crate) fn new(channels: usize, width: usize) -> Self {
+        Self { channels: vec![Vec::new(); channels], width }
+    }
+
+    /// Takes in the next rows, (c, rows, w).
+    pub(crate) fn add(&mut self, rows: &[f32]) {
+        let (width, plane) = (self.width.max(1), (rows.len() / self.channels.len().max(1)).max(1));
+        let planes = rows.par_chunks(plane);
+        self.channels.par_iter_mut().zip(planes).for_each(|(channel, plane)| {
+            channel.extend(plane.chunks(width).map(|row| {
+                let mean = sum(row, |x| x) / row.len() as f64;
+                RowMoments { mean, squares: sum(row, |x| (x - mean as f32).powi(2)) }
+            }));
+        });
+    }
+
+    /// Mean and variance of some channels together (Chan, Golub & LeVeque 1983, *Algorithms for computing the sample
+    /// variance*, equation 2.1).
+    fn of_group(&self, channels: &[Vec<RowMoments>]) -> (f64, f64) {
+        let rows = || channels.iter().flatten();
+        let count = rows().count() as f64;
+        let mean = rows().map(|row| row.mean).sum::<f64>() / count;
+        let between = rows().map(|row| (row.mean - mean).powi(2)).sum::<f64>() / count;
+        (mean, between + rows().map(|row| row.squares).sum::<f64>() / (count * self.width as f64))
+    }
+}
+
+/// (x - mean) scale + bias for every channel.
+#[derive(Debug, Clone)]
+pub(crate) struct Scales(Vec<Scale>);
+
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    mean: f32,
+    scale: f32,
+    bias: f32,
+}
+
+impl Scales {
+    /// Normalises rows of a picture, (c, rows, w), and takes `then` of every value.
+    fn apply(&self, x: &[f32], then: &(impl Fn(f32) -> f32 + Sync)) -> Vec<f32> {
+        let plane = (x.len() / self.0.len().max(1)).max(1);
+        let mut y = vec![0f32; x.len()];
+        y.par_chunks_mut(plane).zip(x.par_chunks(plane)).zip(&self.0).for_each(|((y, x), by)| {
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = then((x - by.mean) * by.scale + by.bias));
+        });
+        y
+    }
+
+    /// silu of the normalised rows of a picture, (c, rows, w).
+    pub(crate) fn apply_silu(&self, x: &[f32]) -> Vec<f32> {
+        self.apply(x, &silu_of)
     }
 }
 
@@ -117,7 +209,7 @@ mod tests {
             let weight = Tensor::from_vec(ramp(6, 2.0, -1.0), 6, &device)?;
             let bias = Tensor::from_vec(ramp(6, 1.0, 0.5), 6, &device)?;
             let norm = GroupNorm::new(weight, bias, 3, 1e-6);
-            let (fast, plain) = (norm.on_cpu(&x)?, norm.in_candle(&x)?);
+            let (fast, plain) = (norm.forward(&x)?, norm.in_candle(&x)?);
             let difference = (fast - plain)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
             assert!(difference < 1e-5 * (1.0 + shift), "scale {scale}, shift {shift}: {difference}");
         }

@@ -33,8 +33,8 @@ impl Linear {
     /// # Errors
     /// Those of [`Reader::matrix`].
     pub fn load(reader: &Reader<'_>, inputs: usize, outputs: usize) -> Result<Self> {
-        let bias = reader.tensor("bias", outputs)?;
-        Ok(Self { bias: Some(bias), ..Self::load_no_bias(reader, inputs, outputs)? })
+        let map = Self::load_no_bias(reader, inputs, outputs)?;
+        Ok(Self { bias: Some(reader.tensor("bias", outputs)?), ..map })
     }
 
     /// Reads `weight`, (outputs, inputs), only.

@@ -2,9 +2,10 @@
 
 pub mod activation;
 pub mod attention;
+pub(crate) mod bands;
 pub mod conv;
 pub mod group_norm;
-mod host;
+pub(crate) mod host;
 pub mod linear;
 pub mod low_rank;
 pub mod norm;

@@ -36,7 +36,7 @@ impl Pipeline {
         request: &Request,
         conditions: &'a Conditions,
     ) -> Result<Box<dyn Velocity<Latents> + 'a>> {
-        let transformer = self.parts.as_ref().ok_or(Error::Cancelled)?.transformer.as_ref();
+        let transformer = self.parts.transformer.as_deref().ok_or(Error::Cancelled)?;
         let tilt = self.target(request)?;
         let side = |field: Conditioned<'a>| -> Box<dyn Velocity<Latents> + 'a> {
             match &tilt {

@@ -96,7 +96,7 @@ impl Pipeline {
             // A state and a prediction for each step; what a sampler remembers is mostly among them.
             let kept =
                 (2 * size_of::<f32>() as u64).saturating_mul((c * h * w) as u64).saturating_mul(request.steps as u64);
-            let needed = plan.peak.saturating_add(kept);
+            let needed = plan.peak.heap.saturating_add(kept);
             if let Some(available) = plan.available.filter(|available| needed > *available) {
                 return Err(Error::Memory { needed, available });
             }

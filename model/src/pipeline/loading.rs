@@ -1,62 +1,90 @@
-//! Reading the networks, when they are first needed.
+//! Reading the networks, when they are first needed, and letting go of them where memory is short.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
+use super::Pipeline;
 use super::observer::Observer;
-use super::{Parts, Pipeline};
-use crate::family::Load;
+use crate::family::{Load, TextEncoder};
+use crate::spec::AUTOENCODER;
 use crate::vae::Autoencoder;
-use crate::{Error, Event, Result};
+use crate::{Error, Event, Request, Residency, Result};
 
-/// The autoencoder's weights.
-const AUTOENCODER: &str = "vae/diffusion_pytorch_model.safetensors";
 /// A tensor that is there if there is an encoder.
 const ENCODER: &str = "encoder.conv_in.weight";
 
-impl Pipeline {
-    /// Reads whatever has not been read yet.
-    pub(super) fn load(&mut self, observer: &Observer<'_>) -> Result<()> {
-        if self.parts.is_some() {
-            return Ok(());
-        }
-        let mut total = 0;
-        for weights in &self.spec.record().weights {
-            total += self.files.size(&weights.file)?;
-        }
-        let (before, last) = (Cell::new(0), Cell::new(0));
-        let part = Cell::new("text encoder");
-        let on_read = |bytes: u64| {
-            // A new file starts at zero again.
-            if bytes < last.get() {
-                before.set(before.get() + last.get());
-            }
-            last.set(bytes);
-            observer.ask(Event::Loading { part: part.get(), bytes: before.get() + bytes, total })
-        };
-        let load = Load { files: &self.files, device: &self.device, adapters: self.spec.adapters(), on_read: &on_read };
-        let text = self.spec.family.load_text(&load, self.spec.text_length)?;
-        part.set("transformer");
-        let transformer = self.spec.family.load_transformer(&load)?;
-        part.set("autoencoder");
-        let autoencoder = load.part(AUTOENCODER, |reader| {
-            let autoencoder = Autoencoder::load_decoder(&self.spec.vae, reader)?;
-            let unread = autoencoder.optional_tensors();
-            Ok((autoencoder, unread))
-        })?;
-        self.parts = Some(Parts { text, transformer, autoencoder });
-        Ok(())
+/// How far the reading of several files is, told to an observer.
+pub(super) struct Progress<'a, 'o> {
+    observer: &'a Observer<'o>,
+    total: u64,
+    /// Bytes of the files before the current one, and of the current one.
+    before: Cell<u64>,
+    last: Cell<u64>,
+}
+
+impl<'a, 'o> Progress<'a, 'o> {
+    /// Nothing of `total` bytes has been read.
+    pub(super) fn new(observer: &'a Observer<'o>, total: u64) -> Self {
+        Self { observer, total, before: Cell::new(0), last: Cell::new(0) }
     }
 
-    /// The networks, read if need be.
-    pub(super) fn parts(&mut self) -> Result<&Parts> {
-        self.load(&Observer::new(|_| ControlFlow::Continue(())))?;
-        self.parts.as_ref().ok_or(Error::Cancelled)
+    /// What hears of the bytes read from a file of this part.
+    fn part(&self, part: &'static str) -> impl Fn(u64) -> ControlFlow<()> {
+        move |bytes| {
+            // A new file starts at zero again.
+            if bytes < self.last.get() {
+                self.before.set(self.before.get() + self.last.get());
+            }
+            self.last.set(bytes);
+            self.observer.ask(Event::Loading { part, bytes: self.before.get() + bytes, total: self.total })
+        }
+    }
+}
+
+impl Pipeline {
+    /// Bytes of the files that will be read for `request`.
+    pub(super) fn to_read(&self, request: &Request) -> Result<u64> {
+        let in_turn = self.residency == Residency::InTurn;
+        let reads_text = self.parts.text.is_none() && !(in_turn && self.is_encoded(request));
+        // Where parts take turns, reading text means reading everything again.
+        let again = in_turn && reads_text;
+        let mut total = 0;
+        for weights in &self.spec.record().weights {
+            let reads = match weights.file.split_once('/') {
+                Some(("transformer", _)) => again || self.parts.transformer.is_none(),
+                Some(("vae", _)) => again || self.parts.autoencoder.is_none(),
+                _ => reads_text,
+            };
+            total += if reads { self.files.size(&weights.file)? } else { 0 };
+        }
+        Ok(total)
+    }
+
+    /// Reads what `request` needs first: everything where everything stays, else the text encoders if they have anything
+    /// to read.
+    pub(super) fn load_first(&mut self, request: &Request, progress: &Progress<'_, '_>) -> Result<()> {
+        if self.residency == Residency::Whole {
+            self.read_text(progress)?;
+            return self.read_networks(progress);
+        }
+        if self.is_encoded(request) { Ok(()) } else { self.read_text(progress) }
+    }
+
+    /// The text encoders, read if need be.
+    pub(super) fn text(&mut self) -> Result<&dyn TextEncoder> {
+        self.read_text(&Progress::new(&Observer::silent(), 0))?;
+        self.parts.text.as_deref().map(|text| text as &dyn TextEncoder).ok_or(Error::Cancelled)
+    }
+
+    /// The autoencoder, read if need be.
+    pub(super) fn autoencoder(&mut self) -> Result<&Autoencoder> {
+        self.read_autoencoder(&Progress::new(&Observer::silent(), 0))?;
+        self.parts.autoencoder.as_ref().ok_or(Error::Cancelled)
     }
 
     /// The autoencoder with its encoder, which most pictures do without.
     pub(super) fn whole_autoencoder(&mut self) -> Result<&Autoencoder> {
-        if !self.parts()?.autoencoder.can_encode() {
+        if !self.parts.autoencoder.as_ref().is_some_and(Autoencoder::can_encode) {
             let load = Load {
                 files: &self.files,
                 device: &self.device,
@@ -71,10 +99,50 @@ impl Pipeline {
                     Err(Error::invalid(what, "use the autoencoder's whole file"))
                 }
             })?;
-            if let Some(parts) = &mut self.parts {
-                parts.autoencoder = whole;
-            }
+            self.parts.autoencoder = Some(whole);
         }
-        Ok(&self.parts()?.autoencoder)
+        self.autoencoder()
+    }
+
+    fn read_text(&mut self, progress: &Progress<'_, '_>) -> Result<()> {
+        if self.parts.text.is_some() {
+            return Ok(());
+        }
+        if self.residency == Residency::InTurn {
+            (self.parts.transformer, self.parts.autoencoder) = (None, None);
+        }
+        let on_read = progress.part("text encoder");
+        let load = Load { files: &self.files, device: &self.device, adapters: self.spec.adapters(), on_read: &on_read };
+        self.parts.text = Some(self.spec.family.load_text(&load, self.spec.text_length)?);
+        Ok(())
+    }
+
+    /// Reads the transformer and the autoencoder.
+    pub(super) fn read_networks(&mut self, progress: &Progress<'_, '_>) -> Result<()> {
+        if self.residency == Residency::InTurn {
+            self.parts.text = None;
+        }
+        if self.parts.transformer.is_none() {
+            let on_read = progress.part("transformer");
+            let load =
+                Load { files: &self.files, device: &self.device, adapters: self.spec.adapters(), on_read: &on_read };
+            self.parts.transformer = Some(self.spec.family.load_transformer(&load)?);
+        }
+        self.read_autoencoder(progress)
+    }
+
+    fn read_autoencoder(&mut self, progress: &Progress<'_, '_>) -> Result<()> {
+        if self.parts.autoencoder.is_some() {
+            return Ok(());
+        }
+        let on_read = progress.part("autoencoder");
+        let load = Load { files: &self.files, device: &self.device, adapters: self.spec.adapters(), on_read: &on_read };
+        let autoencoder = load.part(AUTOENCODER, |reader| {
+            let autoencoder = Autoencoder::load_decoder(&self.spec.vae, reader)?;
+            let unread = autoencoder.optional_tensors();
+            Ok((autoencoder, unread))
+        })?;
+        self.parts.autoencoder = Some(autoencoder);
+        Ok(())
     }
 }

@@ -16,6 +16,11 @@ impl<'a> Observer<'a> {
         Self { observe: RefCell::new(Box::new(observe)), stopped: Cell::new(false) }
     }
 
+    /// Nobody's.
+    pub(super) fn silent() -> Self {
+        Self::new(|_| ControlFlow::Continue(()))
+    }
+
     pub(super) fn stopped(&self) -> bool {
         self.stopped.get()
     }

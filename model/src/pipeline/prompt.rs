@@ -1,12 +1,16 @@
 //! The prompt: its features, and what should be said about it.
 
+use std::ops::ControlFlow;
+
 use super::Pipeline;
+use super::loading::Progress;
+use super::observer::Observer;
 use crate::family::Encoding;
 use crate::spec::Spec;
-use crate::{Result, Warning};
+use crate::{Error, Event, Request, Result, Warning};
 
 /// How many prompts' features are kept.
-const ENCODINGS_KEPT: usize = 8;
+const ENCODINGS_KEPT: usize = 32;
 
 impl Pipeline {
     /// A prompt's features.
@@ -17,12 +21,42 @@ impl Pipeline {
         if let Some((_, encoding)) = self.encoded.iter().find(|(known, _)| known == prompt) {
             return Ok(encoding.clone());
         }
-        let encoding = self.parts()?.text.encode(prompt)?;
+        let encoding = self.text()?.encode(prompt)?;
         if self.encoded.len() == ENCODINGS_KEPT {
             self.encoded.remove(0);
         }
         self.encoded.push((prompt.to_owned(), encoding.clone()));
         Ok(encoding)
+    }
+
+    /// Reads the prompts of several requests, 32 texts at most, so that text encoders that leave are read once for all of
+    /// them. A break of the observer ends it.
+    ///
+    /// # Errors
+    /// Those of the text encoders and their files.
+    pub fn encode_ahead(
+        &mut self,
+        requests: &[Request],
+        observe: impl FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let observer = Observer::new(observe);
+        let done = requests.iter().try_for_each(|request| {
+            self.residency = request.memory_plan(&self.spec).residency;
+            let progress = Progress::new(&observer, self.to_read(request)?);
+            self.load_first(request, &progress)?;
+            observer.proceed(Event::Encoding)?;
+            self.condition(request).map(drop)
+        });
+        match done {
+            Err(Error::Cancelled) if observer.stopped() => Ok(ControlFlow::Break(())),
+            done => done.map(ControlFlow::Continue),
+        }
+    }
+
+    /// Whether the features of everything that `request` reads are kept already.
+    pub(super) fn is_encoded(&self, request: &Request) -> bool {
+        let kept = |prompt: &str| self.encoded.iter().any(|(known, _)| known == prompt);
+        kept(&request.prompt) && (!request.uses_negative() || kept(&request.negative_prompt))
     }
 
     /// What should be said about a prompt: words the model does not know, an end that did not fit.
@@ -34,9 +68,11 @@ impl Pipeline {
         if prompt.trim().is_empty() {
             warnings.push(Warning::new("prompt-empty", "the prompt is empty; the model draws what it likes"));
         }
-        self.parts()?;
-        if let (Some(words), Some(parts)) = (&self.spec.words, &self.parts) {
-            warnings.extend(unknown_words(&self.spec, &parts.text.unknown_words(words, prompt)?));
+        if self.spec.words.is_some() {
+            self.text()?;
+        }
+        if let (Some(words), Some(text)) = (&self.spec.words, &self.parts.text) {
+            warnings.extend(unknown_words(&self.spec, &text.unknown_words(words, prompt)?));
         }
         if let Some(cut) = self.encode(prompt)?.cut {
             let shown: String = cut.chars().take(60).collect();

@@ -6,6 +6,7 @@ use super::text::{Reading, Sd3Text};
 use super::{Sd3Config, Sd3Transformer, Skipping};
 use crate::family::{Family, Load, TextEncoder, Transformer};
 use crate::probe::OnTick;
+use crate::spec::TRANSFORMER;
 use crate::text::{Frame, Place};
 use crate::weights::ModelFiles;
 use crate::{Conditioning, Result, Warning};
@@ -98,9 +99,8 @@ impl Family for Sd3Family {
     }
 
     fn load_transformer(&self, load: &Load<'_>) -> Result<Box<dyn Transformer>> {
-        let transformer = load.part("transformer/diffusion_pytorch_model.safetensors", |reader| {
-            Ok((Sd3Transformer::load(&self.config, reader)?, &[][..]))
-        })?;
+        let transformer =
+            load.part(TRANSFORMER, |reader| Ok((Sd3Transformer::load(&self.config, reader)?, &[][..])))?;
         Ok(Box::new(transformer))
     }
 }

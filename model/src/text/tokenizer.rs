@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use serde::de::IgnoredAny;
 use tokenizers::{NormalizedString, Normalizer};
 
 use crate::{Error, Result};
@@ -82,7 +84,11 @@ impl Tokenizer {
     /// room for a prompt.
     pub fn from_bytes(file: &str, json: &[u8], frame: &Frame) -> Result<Self> {
         let wrong = |what: String| Error::Tokenizer { file: file.to_owned(), what };
-        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|e| wrong(format!("not a tokenizer ({e})")))?;
+        let broken = |what: String| wrong(format!("not a tokenizer ({what})"));
+        // The library panics on text that is none, and on JSON that is none.
+        let text = std::str::from_utf8(json).map_err(|e| broken(e.to_string()))?;
+        serde_json::from_str::<IgnoredAny>(text).map_err(|e| broken(e.to_string()))?;
+        let mut inner = caught(|| tokenizers::Tokenizer::from_bytes(json)).map_err(broken)?;
         // Some files carry the length of their first use; ours is the frame's.
         inner.with_truncation(None).map_err(|e| wrong(e.to_string()))?.with_padding(None);
         let id = |token: &str| inner.token_to_id(token).ok_or_else(|| wrong(format!("has no token '{token}'")));
@@ -107,7 +113,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Tokenizer`] if the vocabulary cannot express the prompt.
     pub fn encode(&self, prompt: &str) -> Result<Encoded> {
-        let encoding = self.inner.encode(prompt, false).map_err(|e| self.failed(e))?;
+        let encoding = caught(|| self.inner.encode(prompt, false)).map_err(|e| self.failed(e))?;
         let framing = |id: u32| id == self.end || Some(id) == self.start;
         let starts = encoding.get_offsets().iter().map(|offsets| offsets.0);
         let (prompt_ids, starts): (Vec<u32>, Vec<usize>) =
@@ -137,14 +143,23 @@ impl Tokenizer {
     pub fn unknown_words(&self, known: &BTreeSet<String>, prompt: &str) -> Result<Vec<String>> {
         let mut text = NormalizedString::from(prompt);
         if let Some(normalizer) = self.inner.get_normalizer() {
-            normalizer.normalize(&mut text).map_err(|e| self.failed(e))?;
+            normalizer.normalize(&mut text).map_err(|e| self.failed(e.to_string()))?;
         }
         let mut seen = BTreeSet::new();
         let words = text.get().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         Ok(words.filter(|word| !known.contains(*word) && seen.insert(*word)).map(str::to_owned).collect())
     }
 
-    fn failed(&self, error: tokenizers::Error) -> Error {
-        Error::Tokenizer { file: self.file.clone(), what: error.to_string() }
+    fn failed(&self, what: String) -> Error {
+        Error::Tokenizer { file: self.file.clone(), what }
+    }
+}
+
+/// What the tokenizers library makes of a file or a text. It panics on some files that contradict themselves; that is an
+/// error like others.
+fn caught<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> std::result::Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(|e| e.to_string()),
+        Err(_) => Err("it contradicts itself".into()),
     }
 }

@@ -1,14 +1,16 @@
 //! What encoder and decoder share.
 
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 
-use super::VaeConfig;
+use super::strips::Map;
+use super::tiling::Ledger;
+use super::{SCORES, VaeConfig};
 use crate::Result;
-use crate::ops::activation::silu;
-use crate::ops::attention::attention;
+use crate::ops::attention::attention_within;
 use crate::ops::conv::{Conv2d, ConvConfig, UpsampleConv2d};
 use crate::ops::group_norm::GroupNorm;
 use crate::ops::linear::Linear;
+use crate::probe::Probe;
 use crate::weights::Reader;
 
 const NORM_EPS: f64 = 1e-6;
@@ -22,11 +24,11 @@ pub(super) fn group_norm(config: &VaeConfig, reader: &Reader<'_>, channels: usiz
 /// <https://arxiv.org/abs/1603.05027>).
 #[derive(Debug)]
 pub(super) struct ResnetBlock {
-    norm1: GroupNorm,
-    conv1: Conv2d,
-    norm2: GroupNorm,
-    conv2: Conv2d,
-    conv_shortcut: Option<Conv2d>,
+    pub(super) norm1: GroupNorm,
+    pub(super) conv1: Conv2d,
+    pub(super) norm2: GroupNorm,
+    pub(super) conv2: Conv2d,
+    pub(super) conv_shortcut: Option<Conv2d>,
 }
 
 impl ResnetBlock {
@@ -45,8 +47,8 @@ impl ResnetBlock {
 
     /// (b, c, h, w) -> (b, o, h, w)
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let h = self.conv1.forward(&silu(&self.norm1.forward(x)?)?)?;
-        let h = self.conv2.forward(&silu(&self.norm2.forward(&h)?)?)?;
+        let h = self.conv1.forward(&self.norm1.forward_silu(x)?)?;
+        let h = self.conv2.forward(&self.norm2.forward_silu(&h)?)?;
         Ok(match &self.conv_shortcut {
             Some(conv) => (conv.forward(x)? + h)?,
             None => (x + h)?,
@@ -83,7 +85,8 @@ impl AttentionBlock {
         // (b, h w, c) -> (b, 1, h w, c)
         let head = |linear: &Linear| -> Result<Tensor> { Ok(linear.forward(&normed)?.unsqueeze(1)?) };
         let scale = (c as f64).sqrt().recip();
-        let attended = attention(&head(&self.to_q)?, &head(&self.to_k)?, &head(&self.to_v)?, scale)?;
+        let (q, k, v) = (head(&self.to_q)?, head(&self.to_k)?, head(&self.to_v)?);
+        let attended = attention_within(&q, &k, &v, scale, SCORES)?;
         // (b, 1, h w, c) -> (b, c, h, w)
         let out = self.to_out.forward(&attended.squeeze(1)?)?.transpose(1, 2)?.reshape((b, c, h, w))?;
         Ok((x + out)?)
@@ -152,27 +155,39 @@ impl Level {
 
 impl DownBlock {
     pub(super) fn load(config: &VaeConfig, reader: &Reader<'_>, level: Level) -> Result<Self> {
-        let halve = ConvConfig { stride: 2, padding: 0, ..ConvConfig::same(level.outputs, level.outputs) };
+        let halving = ConvConfig::halving(level.outputs, level.outputs);
         Ok(Self {
             resnets: level.resnets(config, reader, config.layers_per_block)?,
             downsampler: match level.resample {
-                true => Some(Conv2d::load(&reader.at("downsamplers.0.conv"), halve)?),
+                true => Some(Conv2d::load(&reader.at("downsamplers.0.conv"), halving)?),
                 false => None,
             },
         })
     }
 
     /// (b, c, h, w) -> (b, o, h/2, w/2)
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut x = x.clone();
+    pub(super) fn forward(&self, mut x: Tensor) -> Result<Tensor> {
         for resnet in &self.resnets {
             x = resnet.forward(&x)?;
         }
         match &self.downsampler {
-            // Zeros right and below only (diffusers `downsampling.py`, `Downsample2D` with padding 0).
-            Some(conv) => conv.forward(&x.pad_with_zeros(D::Minus1, 0, 1)?.pad_with_zeros(D::Minus2, 0, 1)?),
+            Some(conv) => conv.forward(&x),
             None => Ok(x),
         }
+    }
+
+    /// [`DownBlock::forward`] in strips; `tick` is called before every residual block.
+    pub(super) fn forward_strips<'a>(
+        &'a self,
+        x: &mut Map<'a>,
+        ledger: &mut Ledger,
+        probe: &mut dyn Probe,
+    ) -> Result<()> {
+        for resnet in &self.resnets {
+            probe.tick()?;
+            x.resnet(resnet, ledger)?;
+        }
+        self.downsampler.as_ref().map_or(Ok(()), |conv| x.conv(conv, ledger))
     }
 }
 
@@ -197,8 +212,7 @@ impl UpBlock {
     }
 
     /// (b, c, h, w) -> (b, o, 2 h, 2 w)
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut x = x.clone();
+    pub(super) fn forward(&self, mut x: Tensor) -> Result<Tensor> {
         for resnet in &self.resnets {
             x = resnet.forward(&x)?;
         }
@@ -206,5 +220,19 @@ impl UpBlock {
             Some(conv) => conv.forward(&x),
             None => Ok(x),
         }
+    }
+
+    /// [`UpBlock::forward`] in strips; `tick` is called before every residual block.
+    pub(super) fn forward_strips<'a>(
+        &'a self,
+        x: &mut Map<'a>,
+        ledger: &mut Ledger,
+        probe: &mut dyn Probe,
+    ) -> Result<()> {
+        for resnet in &self.resnets {
+            probe.tick()?;
+            x.resnet(resnet, ledger)?;
+        }
+        self.upsampler.as_ref().map_or(Ok(()), |conv| x.conv(conv, ledger))
     }
 }

@@ -4,8 +4,9 @@ use candle_core::Tensor;
 
 use super::VaeConfig;
 use super::blocks::{Level, MidBlock, UpBlock, group_norm};
+use super::strips::{Map, item_by_item, values};
+use super::tiling::Ledger;
 use crate::Result;
-use crate::ops::activation::silu;
 use crate::ops::conv::{Conv2d, ConvConfig};
 use crate::ops::group_norm::GroupNorm;
 use crate::probe::Probe;
@@ -57,20 +58,44 @@ impl Decoder {
     /// # Errors
     /// [`crate::Error::Tensor`] for other channels, the error of a tick.
     pub fn forward(&self, z: &Tensor, probe: &mut dyn Probe) -> Result<Tensor> {
+        let mut x = self.middle(z, probe)?;
+        for (i, block) in self.up_blocks.iter().enumerate() {
+            probe.tick()?;
+            x = block.forward(x)?;
+            probe.tensor(&format!("decoder.up_blocks.{i}"), &x);
+        }
+        probe.tick()?;
+        self.conv_out.forward(&self.conv_norm_out.forward_silu(&x)?)
+    }
+
+    /// What enters the first level.
+    fn middle(&self, z: &Tensor, probe: &mut dyn Probe) -> Result<Tensor> {
         let z = match &self.post_quant_conv {
             Some(conv) => conv.forward(z)?,
             None => z.clone(),
         };
-        let mut x = self.conv_in.forward(&z)?;
+        let x = self.conv_in.forward(&z)?;
         probe.tensor("decoder.conv_in", &x);
-        x = self.mid_block.forward(&x)?;
+        let x = self.mid_block.forward(&x)?;
         probe.tensor("decoder.mid_block", &x);
-        for (i, block) in self.up_blocks.iter().enumerate() {
+        Ok(x)
+    }
+
+    /// [`Decoder::forward`] in strips, holding at most `held` bytes of maps: the same bits. What lies behind the middle
+    /// block is never whole, so `probe` is not shown it.
+    ///
+    /// # Errors
+    /// Those of [`Decoder::forward`].
+    pub(super) fn forward_strips(&self, z: &Tensor, held: u64, probe: &mut dyn Probe) -> Result<Tensor> {
+        item_by_item(z, |z| {
+            let (x, size) = values(self.middle(z, probe)?)?;
+            let (mut x, mut ledger) = (Map::new(x, size), Ledger::new(held, size));
+            for block in &self.up_blocks {
+                block.forward_strips(&mut x, &mut ledger, probe)?;
+            }
             probe.tick()?;
-            x = block.forward(&x)?;
-            probe.tensor(&format!("decoder.up_blocks.{i}"), &x);
-        }
-        probe.tick()?;
-        self.conv_out.forward(&silu(&self.conv_norm_out.forward(&x)?)?)
+            let (y, size) = x.finish(&self.conv_norm_out, &self.conv_out)?;
+            Ok(Tensor::from_vec(y, (1, size.channels, size.height, size.width), z.device())?)
+        })
     }
 }

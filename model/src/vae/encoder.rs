@@ -4,8 +4,9 @@ use candle_core::Tensor;
 
 use super::VaeConfig;
 use super::blocks::{DownBlock, Level, MidBlock, group_norm};
+use super::strips::{Map, item_by_item, values};
+use super::tiling::Ledger;
 use crate::Result;
-use crate::ops::activation::silu;
 use crate::ops::conv::{Conv2d, ConvConfig};
 use crate::ops::group_norm::GroupNorm;
 use crate::probe::Probe;
@@ -61,13 +62,38 @@ impl Encoder {
         probe.tensor("encoder.conv_in", &x);
         for (i, block) in self.down_blocks.iter().enumerate() {
             probe.tick()?;
-            x = block.forward(&x)?;
+            x = block.forward(x)?;
             probe.tensor(&format!("encoder.down_blocks.{i}"), &x);
         }
         probe.tick()?;
-        x = self.mid_block.forward(&x)?;
+        self.moments(x, probe)
+    }
+
+    /// [`Encoder::forward`] in strips, holding at most `held` bytes of maps: the same bits. What lies before the middle
+    /// block is never whole, so `probe` is not shown it.
+    ///
+    /// # Errors
+    /// Those of [`Encoder::forward`].
+    pub(super) fn forward_strips(&self, picture: &Tensor, held: u64, probe: &mut dyn Probe) -> Result<Tensor> {
+        item_by_item(picture, |picture| {
+            let (x, size) = values(picture.clone())?;
+            let (mut x, mut ledger) = (Map::new(x, size), Ledger::new(held, size));
+            x.conv(&self.conv_in, &mut ledger)?;
+            for block in &self.down_blocks {
+                block.forward_strips(&mut x, &mut ledger, probe)?;
+            }
+            probe.tick()?;
+            let (x, size) = x.into_values()?;
+            let x = Tensor::from_vec(x, (1, size.channels, size.height, size.width), picture.device())?;
+            self.moments(x, probe)
+        })
+    }
+
+    /// What leaves the last level, to mean and log variance.
+    fn moments(&self, x: Tensor, probe: &mut dyn Probe) -> Result<Tensor> {
+        let x = self.mid_block.forward(&x)?;
         probe.tensor("encoder.mid_block", &x);
-        let x = self.conv_out.forward(&silu(&self.conv_norm_out.forward(&x)?)?)?;
+        let x = self.conv_out.forward(&self.conv_norm_out.forward_silu(&x)?)?;
         match &self.quant_conv {
             Some(conv) => conv.forward(&x),
             None => Ok(x),
