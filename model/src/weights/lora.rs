@@ -159,7 +159,7 @@ impl Adapter {
         let (mut models, mut misfit) = (refusal::Models::default(), None);
         for (module, pair) in read.pairs {
             let found = targets.find(&module, &pair);
-            models.add(&module, matches!(found, Some(Ok(_))));
+            models.add(&module, found.is_some());
             let found = match found {
                 Some(Ok(found)) => found,
                 Some(Err(wrong)) => {

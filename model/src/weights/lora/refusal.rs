@@ -57,7 +57,7 @@ pub(super) fn other_kind(file: &str, evidence: &str, kind: &str) -> Error {
     Error::invalid(what, "use a LoRA, or merge the adapter into the model with the program it was made with")
 }
 
-/// The models that an adapter's modules belong to, and whether any of them is in ours. The text encoder of another
+/// The models that an adapter's modules belong to, and whether ours has any of this name. The text encoder of another
 /// model may be one of ours too (CLIP-L is in most), and half an adapter would apply.
 #[derive(Default)]
 pub(super) struct Models(BTreeMap<&'static str, bool>);
