@@ -151,7 +151,7 @@ impl Error {
                 "the file does not belong to this model's configuration; check that both come from the same place"
                     .into()
             }
-            Self::TensorDtype { .. } => "use a checkpoint in f32, f16 or bf16".into(),
+            Self::TensorDtype { .. } => "use a checkpoint in f32, f16, bf16 or f8, or a .gguf of q8_0 to q2_k".into(),
             Self::Config { .. } | Self::Tokenizer { .. } => {
                 "the model folder must be a complete diffusers folder; fetch the file again".into()
             }

@@ -1,10 +1,10 @@
 //! How much memory a request will need, known before a byte is allocated, and what is done to need no more than there is.
 
-use std::ops::Add;
-
 use serde::Serialize;
 
 use crate::ops::attention::SCORE_BYTES;
+use crate::vae::Tiling;
+use crate::weights::Memory;
 
 /// Planned memory of one picture, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -21,21 +21,14 @@ pub struct MemoryPlan {
     pub denoising: u64,
     /// The autoencoder's largest activations while decoding.
     pub decoding: u64,
+    /// In what pieces it decodes.
+    pub tiling: Tiling,
     /// Whether the parts stay or take turns.
     pub residency: Residency,
     /// The most that is in use at one time.
     pub peak: Memory,
     /// What the system can give now; `None` where it does not say.
     pub available: Option<u64>,
-}
-
-/// Memory of two kinds, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Memory {
-    /// Memory of the program's own.
-    pub heap: u64,
-    /// Mapped files, whose pages the system takes back when it needs them, and reads again when they are.
-    pub mapped: u64,
 }
 
 /// Which parts of a model are in memory at the same time.
@@ -64,6 +57,8 @@ pub struct Footprint {
     pub heads: u64,
     /// The autoencoder's largest activations while decoding, bytes.
     pub decoding: u64,
+    /// The pieces that this is for.
+    pub tiling: Tiling,
 }
 
 /// Of the largest text encoder that is known, T5 XXL: attention heads, and channels inside the feed-forward.
@@ -73,7 +68,7 @@ impl MemoryPlan {
     /// The plan for `footprint`, with what is available now, at most `limit`: everything stays if that fits, else parts
     /// take turns.
     pub fn new(footprint: Footprint, limit: Option<u64>) -> Self {
-        Self::within(footprint, [available(), limit].into_iter().flatten().min())
+        Self::within(footprint, available(limit))
     }
 
     /// The plan for `footprint` if so much is available.
@@ -96,6 +91,7 @@ impl MemoryPlan {
             encoding,
             denoising,
             decoding: footprint.decoding,
+            tiling: footprint.tiling,
             residency: Residency::Whole,
             peak: Memory::default(),
             available,
@@ -133,29 +129,12 @@ impl MemoryPlan {
     }
 }
 
-impl Memory {
-    /// Memory of the program's own.
-    pub fn heap(bytes: u64) -> Self {
-        Self { heap: bytes, mapped: 0 }
-    }
-
-    /// The larger of two, each kind by itself.
-    fn max(self, other: Self) -> Self {
-        Self { heap: self.heap.max(other.heap), mapped: self.mapped.max(other.mapped) }
-    }
+/// Memory that can be allocated without swapping, bytes, at most `limit`; `None` where nobody says.
+pub(crate) fn available(limit: Option<u64>) -> Option<u64> {
+    [free(), limit].into_iter().flatten().min()
 }
 
-impl Add for Memory {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        let sum = |a: u64, b: u64| a.saturating_add(b);
-        Self { heap: sum(self.heap, other.heap), mapped: sum(self.mapped, other.mapped) }
-    }
-}
-
-/// Memory that can be allocated without swapping, bytes; `None` where the system does not say.
-fn available() -> Option<u64> {
+pub(crate) fn free() -> Option<u64> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory_specifics(sysinfo::MemoryRefreshKind::nothing().with_ram());
     let limit = system.cgroup_limits().map(|limits| limits.free_memory);
@@ -171,7 +150,7 @@ mod tests {
 
     fn footprint() -> Footprint {
         let weights = [300, 200, 10].map(|mib| Memory::heap(mib * MIB));
-        Footprint { weights, prompt: 10, tokens: 100, hidden: 64, heads: 2, decoding: 50 * MIB }
+        Footprint { weights, prompt: 10, tokens: 100, hidden: 64, heads: 2, decoding: 50 * MIB, tiling: Tiling::None }
     }
 
     #[test]

@@ -2,19 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::weights::Holding;
+use crate::weights::identify::Role;
 use crate::{LoraRecord, ModelRecord};
 
 /// A model as somebody names it, and how it is to be opened.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Opening {
-    /// A name in the catalogue, or the path of a folder.
+    /// A name in the catalogue, or the path of a folder or of a file; empty if `parts` names the transformer.
     pub model: String,
+    /// Parts that are named one by one, in the place of the model's own.
+    pub parts: Parts,
+    /// The catalogue entry whose defaults apply, where the files fit several.
+    pub kind: Option<String>,
+    /// Folders in which missing parts are looked for, beside those around the files that are named: a ComfyUI folder, or
+    /// its `models`.
+    pub places: Vec<PathBuf>,
     /// Where hashes of weight files are remembered.
     pub cache: Option<PathBuf>,
-    /// Adapters, in this order.
-    pub loras: Vec<Lora>,
+    /// How weights are held in memory.
+    pub holding: Holding,
     /// The most memory of its own that the program may take, bytes; `None` for what the system can give.
     pub memory: Option<u64>,
+    /// Adapters, in this order.
+    pub loras: Vec<Lora>,
 }
 
 /// An adapter, and how strongly it works (LoRA, Hu et al. 2021, <https://arxiv.org/abs/2106.09685>).
@@ -49,6 +60,40 @@ impl Opening {
 
     /// The model of a record, opened as it was then.
     pub fn recorded(model: &ModelRecord, cache: Option<&Path>) -> Self {
-        Self { loras: model.loras.iter().map(Lora::from).collect(), ..Self::named(&model.name, cache) }
+        Self {
+            loras: model.loras.iter().map(Lora::from).collect(),
+            holding: model.holding,
+            kind: model.kind.clone(),
+            ..Self::named(&model.name, cache)
+        }
+    }
+}
+
+/// Parts of a model that are named one by one: files, or folders of diffusers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parts {
+    /// The velocity network.
+    pub transformer: Option<PathBuf>,
+    /// The autoencoder.
+    pub vae: Option<PathBuf>,
+    /// The smaller CLIP text encoder.
+    pub clip_l: Option<PathBuf>,
+    /// The larger CLIP text encoder.
+    pub clip_g: Option<PathBuf>,
+    /// The T5 text encoder.
+    pub t5: Option<PathBuf>,
+}
+
+impl Parts {
+    /// Those that are named.
+    pub fn named(&self) -> impl Iterator<Item = (Role, &Path)> {
+        let of = |role| match role {
+            Role::Transformer => &self.transformer,
+            Role::Vae => &self.vae,
+            Role::ClipL => &self.clip_l,
+            Role::ClipG => &self.clip_g,
+            Role::T5 => &self.t5,
+        };
+        Role::ALL.into_iter().filter_map(move |role| Some((role, of(role).as_deref()?)))
     }
 }

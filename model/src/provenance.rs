@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::weights::Holding;
+
 /// A model as a record names it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelRecord {
@@ -11,6 +13,12 @@ pub struct ModelRecord {
     pub name: String,
     /// Its weight files, in the order of use.
     pub weights: Vec<WeightRecord>,
+    /// How the weights are held, as far as it decides bits.
+    #[serde(default, skip_serializing_if = "Holding::is_exact")]
+    pub holding: Holding,
+    /// The catalogue entry whose defaults apply, where somebody said so (`--kind`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// The adapters it was opened with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loras: Vec<LoraRecord>,
@@ -41,7 +49,7 @@ impl fmt::Display for LoraRecord {
 /// A weight file as a record names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeightRecord {
-    /// Path inside the model's folder.
+    /// Path inside the model's folder; the name of a loose file.
     pub file: String,
     /// SHA-256 of its bytes, lower-case hexadecimal.
     pub sha256: String,

@@ -6,7 +6,8 @@
 mod branch;
 mod draft;
 mod rule;
-mod tilt;
+pub(crate) mod start;
+pub(crate) mod tilt;
 mod written;
 
 use flowline_sampler::Schedule;
@@ -20,6 +21,7 @@ use crate::{Error, MemoryPlan, Result, Warning};
 
 pub use branch::Branch;
 pub use draft::{Draft, Resolved};
+pub use start::Start;
 pub use tilt::Tilt;
 
 /// Everything decided. Its JSON form is the canonical record.
@@ -39,7 +41,8 @@ pub struct Request {
     /// One picture a seed.
     #[serde(with = "written::seeds")]
     pub seeds: Vec<u64>,
-    /// Number of steps; one less than there are sigmas. Of a branch, its own steps.
+    /// Number of steps; one less than there are sigmas. Of a branch, its own steps; of a run that begins at a picture, those
+    /// that are walked.
     pub steps: usize,
     /// The sampler with all its parameters.
     #[serde(with = "written::choice")]
@@ -66,7 +69,10 @@ pub struct Request {
     /// The picture that this one is pulled towards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tilt: Option<Tilt>,
-    /// The run that this one goes on from; `None` for one that begins at pure noise.
+    /// The picture that this one begins at; `None` for one that begins at pure noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
+    /// The run that this one goes on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<Box<Branch>>,
     /// Stop after so many steps and decode the denoised prediction.
@@ -106,8 +112,8 @@ impl Request {
         if let Some(guidance) = self.guidance {
             in_range("guidance", guidance, 0.0, 100.0)?;
         }
-        let schedule = Schedule::explicit(self.sigmas.clone())?;
-        if schedule.steps() != self.steps {
+        self.start.as_ref().map_or(Ok(()), |start| start.check(self))?;
+        if self.sigmas.len().saturating_sub(1) != self.steps {
             let what = format!("{} sigmas do not make {} steps", self.sigmas.len(), self.steps);
             return Err(Error::invalid(what, "give one sigma more than steps"));
         }
@@ -115,7 +121,13 @@ impl Request {
             let what = format!("cannot stop after {} of {} steps", self.stop_after.unwrap_or(0), self.steps);
             return Err(Error::invalid(what, "stop after at least one step and at most all"));
         }
-        spec.samplers.build(&self.sampler)?.start(&schedule)?;
+        let sampler = spec.samplers.build(&self.sampler)?;
+        if self.walks() {
+            sampler.start(&Schedule::explicit(self.sigmas.clone())?)?;
+        } else if self.sigmas[..] != [0.0] {
+            let what = format!("a picture at strength 0 has no steps, and the sigmas make {}", self.steps);
+            return Err(Error::invalid(what, "give the one sigma 0"));
+        }
         self.tilt.as_ref().map_or(Ok(()), Tilt::check)?;
         self.branch.as_ref().map_or(Ok(()), |branch| branch.check(self, spec))?;
         let plan = self.memory_plan(spec);
@@ -134,7 +146,7 @@ impl Request {
 
     /// How much memory one picture of this request needs.
     pub fn memory_plan(&self, spec: &Spec) -> MemoryPlan {
-        MemoryPlan::new(spec.footprint(self.width, self.height), spec.memory)
+        MemoryPlan::new(spec.footprint(self.width, self.height), spec.limit)
     }
 
     /// Whether guidance looks at the negative prompt: at scale 1 it has no weight and is never evaluated.
@@ -156,7 +168,7 @@ impl Request {
             width: Some(self.width),
             height: Some(self.height),
             seeds: self.seeds.clone(),
-            steps: Some(self.steps),
+            steps: Some(self.start.as_ref().and_then(|start| start.steps).unwrap_or(self.steps)),
             sampler: Some(self.sampler.clone()),
             schedule: Some(self.schedule.clone()).filter(|choice| choice.name != Self::EXPLICIT),
             shift: None,
@@ -167,6 +179,7 @@ impl Request {
             skip_layers: Some(self.skip_layers.clone()).filter(|layers| !layers.is_empty()),
             rng: Some(self.rng),
             tilt: self.tilt.clone(),
+            start: self.start.clone(),
             branch: self.branch.clone(),
             stop_after: self.stop_after,
         }
@@ -189,6 +202,9 @@ impl Request {
             let ours = ours.map_or("not there", |ours| ours.sha256.as_str());
             compare(&theirs.file, short(ours), short(&theirs.sha256));
         }
+        let (ours, theirs) = (self.model.holding, other.model.holding);
+        compare("form of the weights", ours.weights.name(), theirs.weights.name());
+        compare("form of the activations", ours.activations.name(), theirs.activations.name());
         for theirs in &other.model.loras {
             let ours = self.model.loras.iter().find(|ours| ours.sha256 == theirs.sha256);
             let ours = ours.or(self.model.loras.iter().find(|ours| ours.file == theirs.file));

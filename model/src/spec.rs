@@ -7,13 +7,13 @@ use flowline_sampler::guidance::Rules;
 
 use crate::catalog::Entry;
 use crate::family::Family;
-use crate::memory::{Footprint, Memory};
+use crate::memory::{Footprint, available, free};
 use crate::model_index::ModelIndex;
 use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
-use crate::vae::VaeConfig;
-use crate::weights::{Adapters, Applied, HashCache, ModelFiles, Targets};
-use crate::{Error, Latents, Lora, Result, Warning};
+use crate::vae::{Tiling, VaeConfig};
+use crate::weights::{Adapters, Applied, HashCache, Holding, Memory, ModelFiles, Targets};
+use crate::{Error, Latents, Lora, Opening, Result, Warning};
 
 /// Everything a request is resolved against.
 pub struct Spec {
@@ -41,10 +41,17 @@ pub struct Spec {
     pub(crate) vae: VaeConfig,
     pub(crate) preview: Option<LinearPreview>,
     /// The most memory that may be taken, see [`crate::Opening::memory`].
-    pub(crate) memory: Option<u64>,
+    pub(crate) limit: Option<u64>,
     weights: Vec<WeightRecord>,
+    /// The kind that somebody said it is.
+    kind: Option<String>,
     /// Numbers of weights: of the text encoders, the transformer, the autoencoder.
     parameters: [u64; 3],
+    holding: Holding,
+    /// What the parts take, held so.
+    memory: [Memory; 3],
+    /// Bytes of the same.
+    pub(crate) bytes: [u64; 3],
     adapters: Adapters,
 }
 
@@ -75,8 +82,8 @@ impl Spec {
             (Some(entry), _) => entry,
             (None, Some(kind)) => crate::catalog::find(kind)?,
             (None, None) => {
-                let entry = crate::catalog::find(family.kind())?;
-                warnings.extend(family.twin().map(|twin| kind_guessed(name.as_deref(), entry, twin)));
+                let (entry, warning) = guessed_kind(family.as_ref(), files)?;
+                warnings.extend(warning);
                 entry
             }
         };
@@ -92,12 +99,17 @@ impl Spec {
             false => None,
         };
         let parts = [family.text_weights(), vec![TRANSFORMER], vec![AUTOENCODER]];
-        let (mut weights, mut parameters) = (Vec::new(), [0; 3]);
-        for (files_of_part, parameters) in parts.iter().zip(&mut parameters) {
+        let (mut weights, mut parameters, mut bytes) = (Vec::new(), [0; 3], [0; 3]);
+        for (files_of_part, (parameters, bytes)) in parts.iter().zip(parameters.iter_mut().zip(&mut bytes)) {
             for file in files_of_part {
-                *parameters += files.weights(file)?.parameters();
+                let part = files.weights(file)?;
+                *parameters += part.parameters();
+                *bytes += part.bytes();
                 for file in files.weight_files(file)? {
-                    weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+                    // Several parts may be in one file.
+                    if !weights.iter().any(|known: &WeightRecord| known.file == file) {
+                        weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+                    }
                 }
             }
         }
@@ -115,11 +127,45 @@ impl Spec {
             family,
             vae,
             preview,
-            memory: None,
+            limit: None,
             weights,
+            kind: None,
             parameters,
+            holding: Holding::DENSE,
+            memory: parameters.map(|parameters| Memory::heap(parameters.saturating_mul(size_of::<f32>() as u64))),
+            bytes,
             adapters: Adapters::default(),
         })
+    }
+
+    /// The same model with its weights held so, where at most `limit` bytes of memory may be taken.
+    ///
+    /// # Errors
+    /// Those of the weight files.
+    pub(crate) fn held(mut self, files: &ModelFiles, holding: Holding, limit: Option<u64>) -> Result<Self> {
+        let dense = self.parameters().saturating_mul(size_of::<f32>() as u64);
+        let holding = holding.settled(dense, available(limit));
+        let takes = |parts: &[&str], holding: Holding| -> Result<Memory> {
+            let parts = parts.iter().map(|file| Ok(files.weights(file)?.memory(holding)));
+            Ok(parts.collect::<Result<Vec<_>>>()?.into_iter().fold(Memory::default(), |sum, part| sum + part))
+        };
+        self.memory = [
+            takes(&self.family.text_weights(), holding)?,
+            takes(&[TRANSFORMER], holding)?,
+            takes(&[AUTOENCODER], Holding::DENSE)?,
+        ];
+        (self.holding, self.limit) = (holding, limit);
+        Ok(self)
+    }
+
+    /// How its weights are held, decided for the memory that there is.
+    pub fn holding(&self) -> Holding {
+        self.holding
+    }
+
+    /// Memory that its weights take.
+    pub fn memory(&self) -> Memory {
+        self.memory.into_iter().fold(Memory::default(), |sum, part| sum + part)
     }
 
     /// The same model with adapters, which its `files` say the places of.
@@ -135,6 +181,11 @@ impl Spec {
             targets.add(file, &files.weights(file)?);
         }
         self.adapters = Adapters::open(loras, &targets, hashes)?;
+        let added =
+            |is: fn(&str) -> bool| Memory::heap(self.adapters.parameters(is).saturating_mul(size_of::<f32>() as u64));
+        let [text, transformer, autoencoder] = self.memory;
+        self.memory =
+            [text + added(|file| file != TRANSFORMER), transformer + added(|file| file == TRANSFORMER), autoencoder];
         self.warnings.extend(self.adapters.applied().filter_map(Applied::warning));
         Ok(self)
     }
@@ -161,9 +212,21 @@ impl Spec {
         (self.vae.latent_channels, height as usize / factor, width as usize / factor)
     }
 
+    /// Notes how the model was opened, as far as a record must say it, and what was guessed on the way.
+    pub(crate) fn opened_as(&mut self, opening: &Opening, warnings: Vec<Warning>) {
+        self.kind = opening.kind.as_ref().map(|_| self.entry.name.to_owned());
+        self.warnings.splice(0..0, warnings);
+    }
+
+    /// What the user should know about the model: what was guessed, what it does without.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
     /// The model as a record names it.
     pub fn record(&self) -> ModelRecord {
-        ModelRecord { name: self.name.clone(), weights: self.weights.clone(), loras: self.adapters.records() }
+        let (name, weights, loras) = (self.name.clone(), self.weights.clone(), self.adapters.records());
+        ModelRecord { name, weights, holding: self.holding.recorded(), kind: self.kind.clone(), loras }
     }
 
     /// Number of weights in all.
@@ -176,8 +239,57 @@ impl Spec {
         self.entry.defaults.guidance.is_some()
     }
 
+    /// The size near `width` x `height` that the model can make: both sides multiples, neither too long, the shape kept as
+    /// nearly as that allows.
+    pub fn nearest_size(&self, width: u32, height: u32) -> (u32, u32) {
+        let (multiple, longest) = (self.size_multiple().max(1), self.longest_side());
+        let scale = (f64::from(longest) / f64::from(width.max(height).max(1))).min(1.0);
+        let near = |side: u32| {
+            let units = (f64::from(side) * scale / f64::from(multiple)).round() as u32;
+            units.clamp(1, (longest / multiple).max(1)) * multiple
+        };
+        (near(width), near(height))
+    }
+
+    /// The longest width or height.
+    fn longest_side(&self) -> u32 {
+        let longest = self.family.longest_side().and_then(|tokens| u32::try_from(tokens).ok());
+        longest.map_or(LARGEST_SIDE, |tokens| tokens.saturating_mul(self.size_multiple()).min(LARGEST_SIDE))
+    }
+
+    /// In what pieces a picture of this size is decoded beside the transformer, as planned for.
+    pub(crate) fn decode_tiling(&self, width: u32, height: u32) -> Tiling {
+        let [_, transformer, autoencoder] = self.memory;
+        let room = available(self.limit).map(|room| room.saturating_sub((transformer + autoencoder).heap));
+        Tiling::fitting_decode(&self.vae, width, height, room.unwrap_or(u64::MAX))
+    }
+
+    /// The same now that transformer and autoencoder are in memory.
+    pub(crate) fn decode_tiling_now(&self, width: u32, height: u32) -> Tiling {
+        let [_, transformer, autoencoder] = self.memory;
+        let limit = self.limit.map(|limit| limit.saturating_sub((transformer + autoencoder).heap));
+        let room = [free(), limit].into_iter().flatten().min();
+        Tiling::fitting_decode(&self.vae, width, height, room.unwrap_or(u64::MAX))
+    }
+
+    /// In what pieces a picture of this size is encoded, which is done with nothing but the autoencoder in memory.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if it does not fit in any.
+    pub(crate) fn encode_tiling(&self, width: u32, height: u32) -> Result<Tiling> {
+        let available = available(self.limit).unwrap_or(u64::MAX);
+        let tiling = Tiling::fitting_encode(&self.vae, width, height, available);
+        match tiling.encode_bytes(&self.vae, width, height) {
+            needed if needed > available => Err(Error::Memory { needed, available }),
+            _ => Ok(tiling),
+        }
+    }
+
     /// Refuses sizes the model cannot make.
-    pub(crate) fn check_size(&self, width: u32, height: u32) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], with a size that it can.
+    pub fn check_size(&self, width: u32, height: u32) -> Result<()> {
         let multiple = self.size_multiple();
         let size = format!("{width} x {height}");
         if width == 0 || height == 0 {
@@ -186,8 +298,7 @@ impl Spec {
                 "give a width and a height above 0",
             ));
         }
-        let longest = self.family.longest_side().and_then(|tokens| u32::try_from(tokens).ok());
-        let longest = longest.map_or(LARGEST_SIDE, |tokens| tokens.saturating_mul(multiple).min(LARGEST_SIDE));
+        let longest = self.longest_side();
         if width > longest || height > longest {
             let hint = format!("no side may be longer than {longest}");
             return Err(Error::invalid(format!("{size} is too large"), hint));
@@ -202,34 +313,30 @@ impl Spec {
 
     /// What decides the memory of a picture of this size.
     pub(crate) fn footprint(&self, width: u32, height: u32) -> Footprint {
-        let f32s = |count: u64| count.saturating_mul(size_of::<f32>() as u64);
-        let added = |is: fn(&str) -> bool| Memory::heap(f32s(self.adapters.parameters(is)));
-        let [text, transformer, autoencoder] = self.parameters.map(|parameters| Memory::heap(f32s(parameters)));
-        let pixels = u64::from(width) * u64::from(height);
+        let tiling = self.decode_tiling(width, height);
         Footprint {
-            weights: [
-                text + added(|file| file != TRANSFORMER),
-                transformer + added(|file| file == TRANSFORMER),
-                autoencoder,
-            ],
+            weights: self.memory,
             prompt: self.family.prompt_tokens(self.text_length) as u64,
             tokens: (self.image_tokens(width, height) + self.family.text_tokens(self.text_length)) as u64,
             hidden: self.family.hidden() as u64,
             heads: self.family.heads() as u64,
-            // A residual block at full resolution holds its input, the normalised input and the convolution's output and
-            // its column buffer: five maps of the widest level.
-            decoding: f32s(pixels.saturating_mul(decoder_channels(&self.vae) as u64).saturating_mul(5)),
+            decoding: tiling.decode_bytes(&self.vae, width, height),
+            tiling,
         }
     }
 }
 
-/// That a folder was taken for one of two kinds.
-fn kind_guessed(name: Option<&str>, entry: &Entry, twin: &str) -> Warning {
-    let (name, kind) = (name.unwrap_or("the model"), entry.name);
-    let message = format!(
-        "{name} is taken for {kind}; {twin} looks the same: if it is that, write \"kind\": \"{twin}\" into its {MODEL_INDEX}"
-    );
-    Warning::new("kind-guessed", message)
+/// The kind of a model that does not say which it is: by its configuration, and where two have the same, by its name.
+fn guessed_kind(family: &dyn Family, files: &ModelFiles) -> Result<(&'static Entry, Option<Warning>)> {
+    let kind = family.kind();
+    let Some(twin) = family.twin() else { return Ok((crate::catalog::find(kind)?, None)) };
+    let name = files.folder_name().unwrap_or_else(|| "the model".into());
+    let called = format!("{name} {}", files.title()).to_lowercase();
+    // What the twin's name has and the other has not: "turbo", "krea".
+    let mut telling = twin.split('-').filter(|word| !kind.split('-').any(|other| other == *word));
+    let (taken, other) = if telling.any(|word| called.contains(word)) { (twin, kind) } else { (kind, twin) };
+    let message = format!("{name} is taken for {taken}; {other} looks the same: if it is that, give --kind {other}");
+    Ok((crate::catalog::find(taken)?, Some(Warning::new("kind-guessed", message))))
 }
 
 /// The layers that skip-layer guidance skips, of so many: as the folder says, or the catalogue.
@@ -245,12 +352,6 @@ fn skip_layers(index: &ModelIndex, entry: &Entry, layers: usize) -> Result<Vec<u
         None if !exist(entry.skip_layers) => Ok(Vec::new()),
         None => Ok(entry.skip_layers.to_vec()),
     }
-}
-
-/// Channels of the decoder at full resolution: those that come up from the level below.
-fn decoder_channels(vae: &VaeConfig) -> usize {
-    let channels = &vae.block_out_channels;
-    channels.get(1).or(channels.first()).copied().unwrap_or(0)
 }
 
 const MODEL_INDEX: &str = "model_index.json";

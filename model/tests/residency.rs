@@ -5,11 +5,13 @@ mod parity;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use flowline_model::weights::Holding;
 use flowline_model::{Draft, Event, Opening, Picture, Pipeline, Request, Residency};
 use parity::folders::{flux_folder, sd3_folder};
 
 fn open(folder: &Path, memory: Option<u64>) -> Pipeline {
-    Pipeline::open_as(&Opening { memory, ..Opening::named(folder.to_str().unwrap(), None) }).unwrap()
+    let opening = Opening::named(folder.to_str().unwrap(), None);
+    Pipeline::open_as(&Opening { memory, holding: Holding::DENSE, ..opening }).unwrap()
 }
 
 fn draft(prompt: &str) -> Draft {

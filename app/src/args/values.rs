@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use flowline_model::weights::{Activations, HeldAs};
 use flowline_model::{Latents, Lora, LoraFile, Rng, catalog};
 use flowline_sampler::catalog::{About, Choice};
 use flowline_sampler::guidance::Rules;
@@ -283,6 +284,25 @@ pub fn choice(text: &str) -> Result<Choice> {
 pub fn model_parser() -> impl TypedValueParser<Value = String> {
     let names = catalog::MODELS.iter().map(|entry| PossibleValue::new(entry.name).help(entry.about)).collect();
     Named { names, parse: |text| Ok(text.to_owned()) }
+}
+
+/// A form in which weights are held.
+pub fn weights_parser() -> impl TypedValueParser<Value = HeldAs> {
+    let names = HeldAs::all().map(|held| PossibleValue::new(held.name())).collect();
+    Named { names, parse: |text| text.parse().map_err(|what: String| Failure::usage(what, "write one of them")) }
+}
+
+/// A form in which activations are multiplied.
+pub fn activations_parser() -> impl TypedValueParser<Value = Activations> {
+    let names = Activations::ALL.into_iter().map(|form| PossibleValue::new(form.name())).collect();
+    Named {
+        names,
+        parse: |text| {
+            let form = Activations::ALL.into_iter().find(|form| form.name() == text);
+            let what = format!("'{text}' is no form of activations; there are f32 and q8");
+            form.ok_or_else(|| Failure::usage(what, "write one of them"))
+        },
+    }
 }
 
 /// The catalogue, for the end of `generate --help`.

@@ -51,7 +51,7 @@ impl Asked {
     pub fn read(args: &Generate) -> Result<Self> {
         let mut asked = match (&args.from, &args.branch) {
             (None, None) => Self {
-                opening: args.model.opening(args.model.name.clone().unwrap_or_else(default_model)),
+                opening: args.model.opening(args.model.named().unwrap_or_else(default_model)),
                 draft: Draft::default(),
                 prompts: read_prompts(source(args))?,
                 batch: 1,
@@ -81,14 +81,18 @@ impl Asked {
         let record = record::read(picture)?;
         record.replayable(&picture.display().to_string())?;
         let Record { source: program, request, draft, unused, .. } = record;
-        let opening = match &request {
-            Some(request) => args.model.opening_again(recorded_model(args, picture, request)?, &request.model),
-            None => args.model.opening(args.model.name.clone().unwrap_or_else(default_model)),
+        let model = match &request {
+            Some(request) => recorded_model(args, picture, request)?,
+            None => args.model.named().unwrap_or_else(default_model),
         };
         let prompts = prompts_over(&draft, args)?;
         let unused = unused.iter().map(|(name, value)| {
             Warning::new("record-unused", format!("the {program} record's {name} is not used: {value}"))
         });
+        let opening = match &request {
+            Some(request) => args.model.over(Opening { model, ..Opening::recorded(&request.model, None) }),
+            None => args.model.opening(model),
+        };
         Ok(Self { opening, draft, prompts, batch: 1, replayed: request, branch: None, warnings: unused.collect() })
     }
 
@@ -98,7 +102,7 @@ impl Asked {
         let draft = from.kept.draft();
         let prompts = prompts_over(&draft, args)?;
         let replayed = Some(from.request().clone());
-        let opening = args.model.opening_again(model, &from.request().model);
+        let opening = args.model.over(Opening { model, ..Opening::recorded(&from.request().model, None) });
         Ok(Self { opening, draft, prompts, batch: 1, replayed, branch: Some(from), warnings: Vec::new() })
     }
 }
@@ -106,8 +110,8 @@ impl Asked {
 /// The model that `file` was made with, unless the options name one.
 fn recorded_model(args: &Generate, file: &Path, request: &Request) -> Result<String> {
     let name = &request.model.name;
-    match &args.model.name {
-        Some(model) => Ok(model.clone()),
+    match args.model.named() {
+        Some(model) => Ok(model),
         None if catalog::find(name).is_ok() => Ok(name.clone()),
         None => {
             let what = format!("{} was made with the model folder '{name}'", file.display());

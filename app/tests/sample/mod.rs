@@ -6,6 +6,7 @@ pub mod file;
 
 use std::time::Duration;
 
+use flowline_model::weights::Holding;
 use flowline_model::{Latents, MadeWith, ModelRecord, Picture, Request, Rng, WeightRecord};
 use flowline_sampler::catalog::Choice;
 use image::{Rgb, RgbImage};
@@ -30,6 +31,7 @@ pub fn request(prompt: &str) -> Request {
         skip_layers: Vec::new(),
         rng: Rng::Flowline,
         tilt: None,
+        start: None,
         branch: None,
         stop_after: None,
         model: ModelRecord {
@@ -40,6 +42,8 @@ pub fn request(prompt: &str) -> Request {
                 weights("transformer/diffusion_pytorch_model.safetensors", "a"),
                 weights("vae/diffusion_pytorch_model.safetensors", "c"),
             ],
+            holding: Holding::default(),
+            kind: None,
         },
         made_with: MadeWith { flowline: "0.1.0".into(), dtype: "f32".into(), device: "cpu x86_64+avx2+fma".into() },
     }

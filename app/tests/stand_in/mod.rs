@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flowline::engine::Offer;
+use flowline_model::weights::Holding;
 use flowline_model::{Latents, MadeWith, ModelRecord, Picture, Request, Rng, StepDone, WeightRecord};
 use flowline_sampler::catalog::{Choice, Samplers, Schedules};
 use flowline_sampler::metrics::StepMetrics;
@@ -46,12 +47,15 @@ pub fn request(prompt: &str, seed: u64) -> Request {
         skip_layers: Vec::new(),
         rng: Rng::Flowline,
         tilt: None,
+        start: None,
         branch: None,
         stop_after: None,
         model: ModelRecord {
             name: "postcard".into(),
             loras: Vec::new(),
             weights: vec![WeightRecord { file: "transformer.safetensors".into(), sha256: "0".repeat(64) }],
+            holding: Holding::default(),
+            kind: None,
         },
         made_with: MadeWith::here(),
     }

@@ -8,6 +8,7 @@ use super::observer::Observer;
 use crate::family::{Load, TextEncoder};
 use crate::spec::AUTOENCODER;
 use crate::vae::Autoencoder;
+use crate::weights::{Fallbacks, Holding, OnRead};
 use crate::{Error, Event, Request, Residency, Result};
 
 /// A tensor that is there if there is an encoder.
@@ -20,12 +21,21 @@ pub(super) struct Progress<'a, 'o> {
     /// Bytes of the files before the current one, and of the current one.
     before: Cell<u64>,
     last: Cell<u64>,
+    fallbacks: Fallbacks,
 }
 
 impl<'a, 'o> Progress<'a, 'o> {
     /// Nothing of `total` bytes has been read.
     pub(super) fn new(observer: &'a Observer<'o>, total: u64) -> Self {
-        Self { observer, total, before: Cell::new(0), last: Cell::new(0) }
+        Self { observer, total, before: Cell::new(0), last: Cell::new(0), fallbacks: Fallbacks::default() }
+    }
+
+    /// Tells which matrices could not be held as they should.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if the observer says so.
+    pub(super) fn finish(&self) -> Result<()> {
+        self.fallbacks.warning().map_or(Ok(()), |warning| self.observer.proceed(Event::Warning(warning)))
     }
 
     /// What hears of the bytes read from a file of this part.
@@ -42,22 +52,14 @@ impl<'a, 'o> Progress<'a, 'o> {
 }
 
 impl Pipeline {
-    /// Bytes of the files that will be read for `request`.
-    pub(super) fn to_read(&self, request: &Request) -> Result<u64> {
+    /// Bytes of the weights that will be read for `request`.
+    pub(super) fn to_read(&self, request: &Request) -> u64 {
         let in_turn = self.residency == Residency::InTurn;
         let reads_text = self.parts.text.is_none() && !(in_turn && self.is_encoded(request));
         // Where parts take turns, reading text means reading everything again.
         let again = in_turn && reads_text;
-        let mut total = 0;
-        for weights in &self.spec.record().weights {
-            let reads = match weights.file.split_once('/') {
-                Some(("transformer", _)) => again || self.parts.transformer.is_none(),
-                Some(("vae", _)) => again || self.parts.autoencoder.is_none(),
-                _ => reads_text,
-            };
-            total += if reads { self.files.size(&weights.file)? } else { 0 };
-        }
-        Ok(total)
+        let reads = [reads_text, again || self.parts.transformer.is_none(), again || self.parts.autoencoder.is_none()];
+        self.spec.bytes.iter().zip(reads).filter(|(_, reads)| *reads).map(|(bytes, _)| bytes).sum()
     }
 
     /// Reads what `request` needs first: everything where everything stays, else the text encoders if they have anything
@@ -85,12 +87,10 @@ impl Pipeline {
     /// The autoencoder with its encoder, which most pictures do without.
     pub(super) fn whole_autoencoder(&mut self) -> Result<&Autoencoder> {
         if !self.parts.autoencoder.as_ref().is_some_and(Autoencoder::can_encode) {
-            let load = Load {
-                files: &self.files,
-                device: &self.device,
-                adapters: self.spec.adapters(),
-                on_read: &|_| ControlFlow::Continue(()),
-            };
+            let observer = Observer::silent();
+            let progress = Progress::new(&observer, 0);
+            let on_read = progress.part("autoencoder");
+            let load = self.reading(Holding::DENSE, &progress, &on_read);
             let whole = load.part(AUTOENCODER, |reader| match reader.has(ENCODER) {
                 true => Ok((Autoencoder::load(&self.spec.vae, reader)?, &[][..])),
                 false => {
@@ -104,6 +104,11 @@ impl Pipeline {
         self.autoencoder()
     }
 
+    fn reading<'a>(&'a self, holding: Holding, progress: &'a Progress<'_, '_>, on_read: OnRead<'a>) -> Load<'a> {
+        let (files, device, adapters) = (&self.files, &self.device, self.spec.adapters());
+        Load { files, device, holding, fallbacks: &progress.fallbacks, adapters, on_read }
+    }
+
     fn read_text(&mut self, progress: &Progress<'_, '_>) -> Result<()> {
         if self.parts.text.is_some() {
             return Ok(());
@@ -112,7 +117,7 @@ impl Pipeline {
             (self.parts.transformer, self.parts.autoencoder) = (None, None);
         }
         let on_read = progress.part("text encoder");
-        let load = Load { files: &self.files, device: &self.device, adapters: self.spec.adapters(), on_read: &on_read };
+        let load = self.reading(self.spec.holding(), progress, &on_read);
         self.parts.text = Some(self.spec.family.load_text(&load, self.spec.text_length)?);
         Ok(())
     }
@@ -124,8 +129,7 @@ impl Pipeline {
         }
         if self.parts.transformer.is_none() {
             let on_read = progress.part("transformer");
-            let load =
-                Load { files: &self.files, device: &self.device, adapters: self.spec.adapters(), on_read: &on_read };
+            let load = self.reading(self.spec.holding(), progress, &on_read);
             self.parts.transformer = Some(self.spec.family.load_transformer(&load)?);
         }
         self.read_autoencoder(progress)
@@ -136,7 +140,8 @@ impl Pipeline {
             return Ok(());
         }
         let on_read = progress.part("autoencoder");
-        let load = Load { files: &self.files, device: &self.device, adapters: self.spec.adapters(), on_read: &on_read };
+        // Most of it is convolutions.
+        let load = self.reading(Holding::DENSE, progress, &on_read);
         let autoencoder = load.part(AUTOENCODER, |reader| {
             let autoencoder = Autoencoder::load_decoder(&self.spec.vae, reader)?;
             let unread = autoencoder.optional_tensors();

@@ -12,6 +12,7 @@ use super::embedding::Embedding;
 use crate::ops::activation::gelu_tanh;
 use crate::ops::linear::Linear;
 use crate::ops::norm::rms_norm;
+use crate::ops::weight::Weight;
 use crate::weights::Reader;
 use crate::{Error, Result};
 
@@ -229,20 +230,20 @@ impl RmsNorm {
 #[derive(Debug)]
 struct RelativePositionBias {
     /// (buckets, h).
-    weight: Tensor,
+    weight: Weight,
     max_distance: usize,
 }
 
 impl RelativePositionBias {
     fn load(config: &T5Config, reader: &Reader<'_>) -> Result<Self> {
-        let shape = (config.relative_attention_num_buckets, config.num_heads);
-        let weight = reader.at("relative_attention_bias").tensor("weight", shape)?;
+        let (buckets, heads) = (config.relative_attention_num_buckets, config.num_heads);
+        let weight = reader.at("relative_attention_bias").matrix("weight", buckets, heads)?;
         Ok(Self { weight, max_distance: config.relative_attention_max_distance })
     }
 
     /// (1, h, l, l) for a sequence of `l` tokens.
     fn forward(&self, l: usize, device: &Device) -> Result<Tensor> {
-        let (buckets, heads) = self.weight.dims2()?;
+        let (buckets, heads) = self.weight.dims()?;
         // The bucket depends only on key - query, from -(l - 1) to l - 1.
         let reach = l as i64 - 1;
         let by_distance: Vec<u32> =
@@ -251,7 +252,7 @@ impl RelativePositionBias {
         let indices: Vec<u32> = by_distance.windows(l.max(1)).rev().flatten().copied().collect();
         let indices = Tensor::from_vec(indices, l * l, device)?;
         // (l l, h) -> (1, h, l, l)
-        let bias = self.weight.embedding(&indices)?.reshape((l, l, heads))?.permute((2, 0, 1))?;
+        let bias = self.weight.rows(&indices)?.reshape((l, l, heads))?.permute((2, 0, 1))?;
         Ok(bias.unsqueeze(0)?.contiguous()?)
     }
 }

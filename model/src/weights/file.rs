@@ -1,6 +1,7 @@
 //! One file of tensors, memory-mapped or built in, whatever its format: formats differ in their headers only.
 
 use std::collections::BTreeMap;
+use std::fmt::{Debug, Formatter};
 use std::fs::File;
 use std::ops::{Deref, Range};
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use memmap2::Mmap;
 
 use super::naming::Rows;
-use super::{Encoding, safetensors};
+use super::{Encoding, gguf, safetensors};
 use crate::{Error, Result};
 
 /// A file of tensors, its header read and checked.
@@ -38,6 +39,13 @@ pub struct Stored {
     pub(super) range: Range<usize>,
 }
 
+impl Stored {
+    /// Bytes it has in the file.
+    pub fn bytes(&self) -> usize {
+        self.range.len()
+    }
+}
+
 /// What a file says about itself beside its tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
@@ -61,6 +69,14 @@ pub(crate) enum Bytes {
     Mapped(Mmap),
     /// Built into the program.
     Embedded(&'static [u8]),
+    /// In memory: what was encoded anew.
+    Held(Vec<u8>),
+}
+
+impl Debug for Bytes {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
 }
 
 impl Deref for Bytes {
@@ -69,6 +85,27 @@ impl Deref for Bytes {
         match self {
             Self::Mapped(map) => map,
             Self::Embedded(bytes) => bytes,
+            Self::Held(bytes) => bytes,
+        }
+    }
+}
+
+/// What a file is by its first bytes, whatever its name.
+enum Format {
+    Safetensors,
+    Gguf,
+    /// A program for Python's unpickler, alone or in a zip archive, as `torch.save` writes it.
+    Pickle,
+}
+
+impl Format {
+    fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            [b'G', b'G', b'U', b'F', ..] => Self::Gguf,
+            // The length of a safetensors header may look like anything, but then its JSON begins.
+            [_, _, _, _, _, _, _, _, b'{', ..] => Self::Safetensors,
+            [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => Self::Pickle,
+            _ => Self::Safetensors,
         }
     }
 }
@@ -99,7 +136,17 @@ impl TensorFile {
     }
 
     fn parse(name: String, bytes: Bytes) -> Result<Self> {
-        match safetensors::header(&bytes) {
+        let header = match Format::of(&bytes) {
+            Format::Safetensors => safetensors::header(&bytes),
+            Format::Gguf => gguf::header(&bytes),
+            Format::Pickle => {
+                let what = format!("{name} is a pickled checkpoint, as .ckpt, .pt, .pth and .bin files are");
+                let hint = "model files are data and pickles are programs, so flowline never opens them; \
+                            take the same model as .safetensors or .gguf";
+                return Err(Error::invalid(what, hint));
+            }
+        };
+        match header {
             Ok(header) => Ok(Self { name, bytes: Arc::new(bytes), header }),
             Err(what) => Err(Error::WeightFile { file: name, what }),
         }
@@ -120,40 +167,68 @@ impl TensorFile {
         &self.header.facts
     }
 
-    /// The bytes of some rows of one of its tensors, a slice a share that is taken.
+    /// The bytes of the whole file, for as long as anybody needs them.
+    pub(super) fn bytes(&self) -> Arc<Bytes> {
+        self.bytes.clone()
+    }
+
+    /// How one of its tensors is stored.
     ///
     /// # Errors
     /// [`Error::TensorDtype`] for numbers that cannot be read.
-    pub(super) fn rows(&self, tensor: &str, stored: &Stored, rows: Rows) -> Result<(Encoding, Vec<&[u8]>)> {
-        let encoding = stored.encoding.clone().map_err(|dtype| Error::TensorDtype {
-            file: self.name.clone(),
-            tensor: tensor.to_owned(),
-            dtype,
-        })?;
-        let bytes = self.bytes.get(stored.range.clone()).unwrap_or_default();
-        let share = bytes.len() / rows.of;
-        let taken = rows.taken.iter().map(|taken| bytes.get(taken * share..(taken + 1) * share).unwrap_or_default());
-        Ok((encoding, taken.collect()))
+    pub(super) fn encoding(&self, tensor: &str, stored: &Stored) -> Result<Encoding> {
+        stored.encoding.clone().map_err(|dtype| {
+            let (file, tensor) = (self.name.clone(), tensor.to_owned());
+            Error::TensorDtype { file, tensor, dtype }
+        })
     }
 
-    /// The values of some rows of one of its tensors as f32, and the number of bytes they have here.
+    /// Where in the file some rows of one of its tensors are, a range a share that is taken.
+    ///
+    /// # Errors
+    /// [`Error::TensorDtype`] for numbers that cannot be read, [`Error::WeightFile`] if shares end within blocks.
+    pub(super) fn rows(&self, tensor: &str, stored: &Stored, rows: Rows) -> Result<(Encoding, Vec<Range<usize>>)> {
+        let encoding = self.encoding(tensor, stored)?;
+        let share = stored.range.len() / rows.of;
+        if !share.is_multiple_of(encoding.block_bytes()) {
+            let what = format!("tensor '{tensor}' cannot be cut into {} parts between blocks", rows.of);
+            return Err(Error::WeightFile { file: self.name.clone(), what });
+        }
+        let from = |taken: &usize| stored.range.start + taken * share;
+        Ok((encoding, rows.taken.iter().map(|taken| from(taken)..from(taken) + share).collect()))
+    }
+
+    /// All values of one of its tensors as f32.
     ///
     /// # Errors
     /// [`Error::TensorDtype`].
-    pub(super) fn values(&self, tensor: &str, stored: &Stored, rows: Rows) -> Result<(Vec<f32>, u64)> {
-        let (encoding, shares) = self.rows(tensor, stored, rows)?;
-        let (mut values, mut read) = (Vec::new(), 0);
-        values.reserve_exact(stored.shape.iter().product::<usize>() / rows.of * rows.taken.len());
-        for bytes in shares {
-            encoding.decode(bytes, &mut values);
-            read += bytes.len() as u64;
+    pub(super) fn values(&self, tensor: &str, stored: &Stored) -> Result<Vec<f32>> {
+        let mut values = Vec::new();
+        self.encoding(tensor, stored)?.decode(self.stored(stored), &mut values);
+        Ok(values)
+    }
+
+    /// The values of some rows of one of its tensors as f32.
+    ///
+    /// # Errors
+    /// Those of [`TensorFile::rows`].
+    pub(super) fn values_of(&self, tensor: &str, stored: &Stored, rows: Rows) -> Result<Vec<f32>> {
+        let (encoding, ranges) = self.rows(tensor, stored, rows)?;
+        let mut values = Vec::new();
+        for range in ranges {
+            encoding.decode(self.bytes.get(range).unwrap_or_default(), &mut values);
         }
-        Ok((values, read))
+        Ok(values)
+    }
+
+    /// The bytes of one of its tensors.
+    pub(super) fn stored(&self, stored: &Stored) -> &[u8] {
+        self.bytes.get(stored.range.clone()).unwrap_or_default()
     }
 }
 
 /// The last two parts of a path: enough to know the file, without anybody's home folder.
-fn display_name(path: &Path) -> String {
+pub(super) fn display_name(path: &Path) -> String {
     let mut parts: Vec<_> = path.components().rev().take(2).map(|c| c.as_os_str().to_string_lossy()).collect();
     parts.reverse();
     parts.join("/")

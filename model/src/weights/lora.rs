@@ -211,8 +211,8 @@ impl Adapter {
     fn read(&self, addition: &Addition, device: &Device) -> Result<LowRank> {
         let Addition { pair, rows, factor, .. } = addition;
         let (down, up) = (&pair.down, &pair.up);
-        let (downs, _) = self.file.values(&down.name, &down.stored, super::naming::ALL)?;
-        let (mut ups, _) = self.file.values(&up.name, &up.stored, *rows)?;
+        let downs = self.file.values(&down.name, &down.stored)?;
+        let mut ups = self.file.values_of(&up.name, &up.stored, *rows)?;
         ups.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
         for (name, values) in [(&down.name, &downs), (&up.name, &ups)] {
             if !values.iter().all(|value| value.is_finite()) {

@@ -3,12 +3,13 @@
 
 mod flux;
 mod sd3;
+mod t5;
 mod vae;
 
 use std::collections::BTreeSet;
 
 /// The namings that are known; all others are taken for diffusers'.
-static NAMINGS: [Naming; 3] = [flux::NAMING, sd3::NAMING, vae::NAMING];
+static NAMINGS: [Naming; 4] = [flux::NAMING, sd3::NAMING, vae::NAMING, t5::NAMING];
 
 /// How the authors of a model named its tensors.
 struct Naming {

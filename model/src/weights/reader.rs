@@ -8,14 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Shape, Tensor};
 
-use super::file::{Stored, TensorFile};
+use super::Encoding;
+use super::file::{Bytes, Stored, TensorFile};
+use super::holding::{Fallbacks, Form, Holding, Matrix, memory_of};
 use super::lora::Adapters;
+use super::memory::Memory;
 use super::naming::{Names, Rows, itself};
+use super::scales::Scales;
 use crate::ops::low_rank::LowRank;
-use crate::ops::weight::Weight;
+use crate::ops::weight::{self, Packed, Scale, Segment, Weight};
 use crate::{Error, Result};
 
 /// Called with the bytes read so far; [`ControlFlow::Break`] cancels the load.
@@ -26,8 +31,10 @@ pub struct Weights {
     name: String,
     files: Vec<TensorFile>,
     tensors: BTreeMap<String, Place>,
+    scales: Scales,
     read: RefCell<BTreeSet<String>>,
     bytes_read: Cell<u64>,
+    fallbacks: Fallbacks,
     /// The matrices of which it was asked what adapters add.
     adapted: RefCell<BTreeSet<String>>,
 }
@@ -55,20 +62,23 @@ impl Weights {
 
     /// What is in one file.
     pub(super) fn whole(file: TensorFile) -> Result<Self> {
-        Self::joined(file.name().to_owned(), vec![file])
+        Self::joined(file.name().to_owned(), vec![file], "")
     }
 
-    /// What is in all of `files`, under one name.
+    /// What is in all of `files`, under one name: the tensors whose names begin with `prefix`, without it.
     ///
     /// # Errors
     /// [`Error::WeightFile`] if two of them hold the same tensor, or one cannot be cut into what it should consist of.
-    pub(super) fn joined(file_name: String, files: Vec<TensorFile>) -> Result<Self> {
-        let names = Names::of(&files.iter().flat_map(|file| file.tensors().keys().map(String::as_str)).collect());
+    pub(super) fn joined(file_name: String, files: Vec<TensorFile>, prefix: &str) -> Result<Self> {
+        let scales = Scales::of(&files);
+        let own = files.iter().flat_map(|file| file.tensors().keys().filter_map(|name| name.strip_prefix(prefix)));
+        let names = Names::of(&own.collect());
         let mut tensors: BTreeMap<String, Place> = BTreeMap::new();
         for (at, file) in files.iter().enumerate() {
             let broken = |what: String| Err(Error::WeightFile { file: file.name().to_owned(), what });
-            for (name, stored) in file.tensors() {
-                for part in names.as_ref().map_or_else(|| itself(name), |names| names.parts(name)) {
+            for (name, stored) in file.tensors().iter().filter(|(name, _)| !scales.has(name)) {
+                let Some(own) = name.strip_prefix(prefix) else { continue };
+                for part in names.as_ref().map_or_else(|| itself(own), |names| names.parts(own)) {
                     let (wanted, rows) = (&part.name, part.rows);
                     if let Some(other) = tensors.get(wanted) {
                         let there = files.get(other.file).map_or(&*file_name, TensorFile::name);
@@ -86,7 +96,7 @@ impl Weights {
                             "tensor '{name}' has shape {found:?}, which cannot be cut into {of} equal parts"
                         ));
                     };
-                    let (name, stored) = (name.clone(), stored.clone());
+                    let (name, stored) = (name.clone(), scales.encoding(name, stored));
                     tensors.insert(part.name, Place { file: at, name, stored, rows, shape });
                 }
             }
@@ -95,8 +105,10 @@ impl Weights {
             name: file_name,
             files,
             tensors,
+            scales,
             read: RefCell::default(),
             bytes_read: Cell::new(0),
+            fallbacks: Fallbacks::default(),
             adapted: RefCell::default(),
         })
     }
@@ -111,9 +123,34 @@ impl Weights {
         self.tensors.values().map(|place| place.shape.iter().map(|&n| n as u64).product::<u64>()).sum()
     }
 
-    /// A reader at the root of the name tree. Tensors arrive on `device` as f32; `on_read` hears of the progress.
+    /// Bytes of what is stored.
+    pub fn bytes(&self) -> u64 {
+        self.tensors
+            .values()
+            .map(|place| place.stored.bytes() as u64 / place.rows.of as u64 * place.rows.taken.len() as u64)
+            .sum()
+    }
+
+    /// Memory that all tensors take, held so, as far as it is known before they are read.
+    pub fn memory(&self, holding: Holding) -> Memory {
+        let mut memory = Memory::default();
+        for (name, place) in &self.tensors {
+            if let Ok(stored) = place.stored.encoding {
+                memory += memory_of(holding, name, &place.shape, stored, self.scales.scaled(&place.name));
+            }
+        }
+        memory
+    }
+
+    /// A reader at the root of the name tree. Tensors arrive on `device` as f32, also matrices unless
+    /// [`Reader::holding`] says otherwise; `on_read` hears of the progress.
     pub fn reader<'a>(&'a self, device: &'a Device, on_read: OnRead<'a>) -> Reader<'a> {
-        Reader { weights: self, device, on_read, prefix: String::new(), adapters: None }
+        Reader { weights: self, device, on_read, holding: Holding::DENSE, prefix: String::new(), adapters: None }
+    }
+
+    /// The matrices that were read so far and have another encoding than the one asked for.
+    pub fn fallbacks(&self) -> &Fallbacks {
+        &self.fallbacks
     }
 
     /// Whether it was asked what adapters add to `tensor`.
@@ -159,6 +196,7 @@ pub struct Reader<'a> {
     weights: &'a Weights,
     device: &'a Device,
     on_read: OnRead<'a>,
+    holding: Holding,
     prefix: String,
     /// What adds to these weights, and what they are called there.
     adapters: Option<(&'a Adapters, &'a str)>,
@@ -187,41 +225,101 @@ impl<'a> Reader<'a> {
         self.weights.tensors.contains_key(&self.full(name))
     }
 
+    /// The same reader, which gives matrices as `holding` says.
+    #[must_use]
+    pub fn holding(self, holding: Holding) -> Reader<'a> {
+        Reader { holding, ..self }
+    }
+
     /// Reads one tensor as f32.
     ///
     /// # Errors
     /// [`Error::MissingTensor`], [`Error::TensorShape`] or [`Error::TensorDtype`], each naming file and tensor;
     /// [`Error::Cancelled`] if the progress callback breaks.
     pub fn tensor(&self, name: &str, shape: impl Into<Shape>) -> Result<Tensor> {
-        let weights = self.weights;
         let (name, shape) = (self.full(name), shape.into());
-        let expected = || shape.dims().to_vec();
-        let place = weights.tensors.get(&name);
-        let Some((place, file)) = place.and_then(|place| Some((place, weights.files.get(place.file)?))) else {
-            return Err(Error::MissingTensor { file: weights.name.clone(), tensor: name, expected: expected() });
-        };
-        if place.shape != shape.dims() {
-            let (file, found) = (file.name().to_owned(), place.shape.clone());
-            return Err(Error::TensorShape { file, tensor: place.told(&name), expected: expected(), found });
-        }
-        let (values, bytes) = file.values(&place.name, &place.stored, place.rows)?;
-        let read = weights.bytes_read.get() + bytes;
-        weights.bytes_read.set(read);
-        weights.read.borrow_mut().insert(name);
-        if (self.on_read)(read).is_break() {
-            return Err(Error::Cancelled);
-        }
-        let tensor = Tensor::from_vec(values, shape, self.device)?;
+        let segments = self.take(&name, shape.dims())?;
+        let tensor = Tensor::from_vec(decoded(&segments, shape.elem_count()), shape, self.device)?;
         debug_assert_eq!(tensor.dtype(), DType::F32);
         Ok(tensor)
     }
 
-    /// Reads a matrix, (rows, columns), that is only multiplied with, or whose rows are looked up.
+    /// Reads a matrix, (rows, columns), that is only multiplied with, or whose rows are looked up: in the form that the
+    /// reader's holding has for it.
     ///
     /// # Errors
     /// Those of [`Reader::tensor`].
     pub fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<Weight> {
-        Ok(Weight::Dense(self.tensor(name, (rows, columns))?))
+        let (name, dims) = (self.full(name), (rows, columns));
+        let segments = self.take(&name, &[rows, columns])?;
+        let numbers = rows * columns;
+        let dense = || -> Result<Weight> {
+            Ok(Weight::Dense(Tensor::from_vec(decoded(&segments, numbers), dims, self.device)?))
+        };
+        let Some(stored) = segments.first().map(|segment| segment.encoding) else { return dense() };
+        let scaled = segments.iter().any(|segment| segment.scale != Scale::One);
+        let matrix = Matrix { name: &name, dims, stored, scaled };
+        if let Some((wanted, instead)) = self.holding.fallback(matrix) {
+            self.weights.fallbacks.note(wanted, instead);
+        }
+        let anew = |encoding: Encoding| encoding.encode(&decoded(&segments, numbers));
+        Ok(match self.holding.form(matrix) {
+            Form::Dense => dense()?,
+            Form::Stored => match weight::Stored::new(segments.clone()) {
+                Some(stored) => Weight::Stored(stored),
+                None => dense()?,
+            },
+            Form::Encoded(encoding) => {
+                let bytes = anew(encoding).map_err(|error| self.told(&name, error))?;
+                let (range, scale) = (0..bytes.len(), Scale::One);
+                let segment = Segment { bytes: Arc::new(Bytes::Held(bytes)), range, encoding, columns, scale };
+                weight::Stored::new(vec![segment]).map_or_else(dense, |stored| Ok(Weight::Stored(stored)))?
+            }
+            Form::Packed(encoding) if encoding == stored => {
+                let bytes: Vec<_> = segments.iter().map(Segment::stored).collect();
+                Weight::Packed(Packed::new(encoding, &bytes.concat(), dims)?)
+            }
+            Form::Packed(encoding) => {
+                Weight::Packed(Packed::new(encoding, &anew(encoding).map_err(|error| self.told(&name, error))?, dims)?)
+            }
+        })
+    }
+
+    /// Notes that a tensor is read, and gives the parts it consists of.
+    fn take(&self, name: &str, wanted: &[usize]) -> Result<Vec<Segment>> {
+        let weights = self.weights;
+        let expected = || wanted.to_vec();
+        let place = weights.tensors.get(name);
+        let Some((place, file)) = place.and_then(|place| Some((place, weights.files.get(place.file)?))) else {
+            let (file, tensor) = (weights.name.clone(), name.to_owned());
+            return Err(Error::MissingTensor { file, tensor, expected: expected() });
+        };
+        if significant(&place.shape) != significant(wanted) {
+            let (file, found) = (file.name().to_owned(), place.shape.clone());
+            return Err(Error::TensorShape { file, tensor: place.told(name), expected: expected(), found });
+        }
+        let (encoding, ranges) = file.rows(&place.name, &place.stored, place.rows)?;
+        let scales = weights.scales.taken(&weights.files, &place.name, &place.stored, place.rows)?;
+        let columns = wanted.iter().skip(1).product();
+        let read = weights.bytes_read.get() + ranges.iter().map(|range| range.len() as u64).sum::<u64>();
+        let segments = ranges.into_iter().zip(scales);
+        let segments = segments.map(|(range, scale)| Segment { bytes: file.bytes(), range, encoding, columns, scale });
+        weights.bytes_read.set(read);
+        weights.read.borrow_mut().insert(name.to_owned());
+        if (self.on_read)(read).is_break() {
+            return Err(Error::Cancelled);
+        }
+        Ok(segments.collect())
+    }
+
+    /// What went wrong with a tensor, with its name and that of its file.
+    fn told(&self, tensor: &str, error: Error) -> Error {
+        match error {
+            Error::Invalid { what, hint } => {
+                Error::Invalid { what: format!("{}: tensor '{tensor}': {what}", self.weights.name), hint }
+            }
+            other => other,
+        }
     }
 
     /// What adapters add to the matrix `name`.
@@ -239,4 +337,22 @@ impl<'a> Reader<'a> {
     fn full(&self, name: impl Display) -> String {
         if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) }
     }
+}
+
+/// The numbers of all segments, `count` of them.
+fn decoded(segments: &[Segment], count: usize) -> Vec<f32> {
+    let mut values = vec![0.0; count];
+    let mut rest = values.as_mut_slice();
+    for segment in segments {
+        let (here, later) = rest.split_at_mut(segment.numbers().min(rest.len()));
+        segment.decode_all(here);
+        rest = later;
+    }
+    values
+}
+
+/// A shape without its leading ones, which say nothing: ggml drops them.
+fn significant(shape: &[usize]) -> &[usize] {
+    let ones = shape.iter().take_while(|size| **size == 1).count();
+    shape.get(ones.min(shape.len().saturating_sub(1))..).unwrap_or(shape)
 }

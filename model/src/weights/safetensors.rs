@@ -36,6 +36,8 @@ fn encoding(dtype: Dtype) -> Option<Encoding> {
         Dtype::F32 => Encoding::F32,
         Dtype::F16 => Encoding::F16,
         Dtype::BF16 => Encoding::Bf16,
+        Dtype::F8_E4M3 => Encoding::F8E4M3,
+        Dtype::F8_E5M2 => Encoding::F8E5M2,
         _ => return None,
     })
 }

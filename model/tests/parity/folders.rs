@@ -103,6 +103,11 @@ pub fn picture(pipeline: &mut Pipeline) -> (Picture, u64, u64) {
     (picture.unwrap(), read, there)
 }
 
+/// The picture of a model in two steps.
+pub fn drawn(pipeline: &mut Pipeline) -> Picture {
+    picture(pipeline).0
+}
+
 /// Splits a weight file into `count` files with an index, as diffusers does, and removes it.
 pub fn split(file: &Path, count: usize) {
     let mut shards: Vec<HashMap<String, Tensor>> = vec![HashMap::new(); count];

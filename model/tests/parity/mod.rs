@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 pub mod folders;
+pub mod gguf;
+pub mod lists;
 
 use std::collections::HashMap;
 use std::fs;

@@ -10,7 +10,6 @@ use serde::Deserialize;
 use super::refusal;
 use super::spelling::Pair;
 use crate::weights::file::{Fact, TensorFile};
-use crate::weights::naming::ALL;
 use crate::{Error, Result};
 
 /// What a file says of its strengths.
@@ -88,9 +87,9 @@ impl Alphas {
             self.settings.iter().find_map(|(prefix, set)| Some((module.strip_prefix(prefix.as_str())?, set)));
         let factor = match (&pair.alpha, settings) {
             (Some(alpha), _) => {
-                let (values, _) = match alpha.stored.shape.iter().all(|n| *n == 1) {
-                    true => file.values(&alpha.name, &alpha.stored, ALL)?,
-                    false => (Vec::new(), 0),
+                let values = match alpha.stored.shape.iter().all(|n| *n == 1) {
+                    true => file.values(&alpha.name, &alpha.stored)?,
+                    false => Vec::new(),
                 };
                 values.first().map_or(f64::NAN, |alpha| f64::from(*alpha)) / rank
             }
