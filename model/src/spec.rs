@@ -181,7 +181,11 @@ impl Spec {
             targets.add(file, &files.weights(file)?);
         }
         self.adapters = Adapters::open(loras, &targets, hashes)?;
-        self.memory[1] += Memory::heap(self.adapters.parameters().saturating_mul(size_of::<f32>() as u64));
+        let added =
+            |is: fn(&str) -> bool| Memory::heap(self.adapters.parameters(is).saturating_mul(size_of::<f32>() as u64));
+        let [text, transformer, autoencoder] = self.memory;
+        self.memory =
+            [text + added(|file| file != TRANSFORMER), transformer + added(|file| file == TRANSFORMER), autoencoder];
         self.warnings.extend(self.adapters.applied().filter_map(Applied::warning));
         Ok(self)
     }

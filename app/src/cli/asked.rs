@@ -67,7 +67,7 @@ impl Asked {
             asked.draft.prompt.clone_from(first);
         }
         asked.warnings.extend(choose(&mut asked.draft, args)?);
-        asked.warnings.extend(adapters_in_text(&asked.draft));
+        asked.warnings.extend(adapters_in_text(asked.prompts.iter().chain(&asked.draft.negative_prompt)));
         if let Some(batch) = args.batch {
             asked.batch = batch;
             if asked.draft.seeds.len() > 1 {
@@ -188,9 +188,8 @@ fn choose(draft: &mut Draft, args: &Generate) -> Result<Option<Warning>> {
 }
 
 /// That a prompt names adapters as sd-cli and the web UIs read it (`<lora:cats:0.8>`): it is text to every model here.
-fn adapters_in_text(draft: &Draft) -> Option<Warning> {
-    let texts = [Some(&draft.prompt), draft.negative_prompt.as_ref()];
-    let named = texts.into_iter().flatten().find_map(|text| {
+fn adapters_in_text<'a>(mut texts: impl Iterator<Item = &'a String>) -> Option<Warning> {
+    let named = texts.find_map(|text| {
         let (_, from) = text.split_once("<lora:")?;
         let (named, _) = from.split_once('>')?;
         Some(named.to_owned())

@@ -85,7 +85,8 @@ impl Reporter {
         for applied in adapters.applied() {
             match self.style {
                 Style::Json => json(&applied.into()),
-                _ => self.talk(&format!("adapter {applied}")),
+                Style::Quiet => {}
+                Style::Bar(_) | Style::Plain => self.talk(&format!("adapter {applied}")),
             }
         }
     }
