@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
+use flowline_model::weights::hub::HubModel;
 use flowline_model::{Draft, ModelRecord, Opening, Request, Warning, catalog};
 
 use super::branch::From;
@@ -122,10 +123,10 @@ pub fn seen_model(model: &ModelRecord, file: &str) -> Result<Opening> {
         return Ok(Opening::recorded(model, None));
     }
     let seen = cache_folder().ok().and_then(|cache| model.opening_where_seen(&cache));
-    match (seen, known) {
-        (Some(seen), _) => Ok(seen),
-        (None, Some(_)) => Ok(Opening::recorded(model, None)),
-        (None, None) => {
+    match seen {
+        Some(seen) => Ok(seen),
+        None if known.is_some() || HubModel::named(&model.name).is_some() => Ok(Opening::recorded(model, None)),
+        None => {
             let what = format!("{file} was made with the model '{}', which is not where it was", model.name);
             Err(Failure::new(what, "say where it is: -m path/to/folder, or the path of its file"))
         }
