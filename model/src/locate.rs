@@ -49,9 +49,9 @@ enum Base {
 /// [`Error::Invalid`] if there is no such model, a file is something else, or a part is nowhere to be found; else what is
 /// wrong with the files.
 pub(crate) fn locate(opening: &Opening) -> Result<Located> {
-    let kind = opening.kind.as_deref().map(catalog::find).transpose()?;
+    let kind = opening.kind.as_deref().map(kind_named).transpose()?;
     let base = base(opening)?;
-    let named = opening.parts.named().next().is_some();
+    let named = opening.parts.named().next().is_some() || !opening.pieces.is_empty();
     // A folder in the Hub's cache is called by its commit.
     let name = hosted(opening).filter(|_| opening.parts.transformer.is_none()).map(|model| model.name());
     let located = match base {
@@ -79,10 +79,17 @@ pub(crate) fn locate(opening: &Opening) -> Result<Located> {
     })
 }
 
+/// The catalogue entry of a kind.
+fn kind_named(kind: &str) -> Result<&'static Entry> {
+    let unknown =
+        |_| Error::invalid(format!("there is no kind of model named '{kind}'"), "`flowline models` lists them");
+    catalog::find(kind).map_err(unknown)
+}
+
 /// What the model's name stands for.
 fn base(opening: &Opening) -> Result<Base> {
     let model = opening.model.as_str();
-    let whole = opening.parts.transformer.is_some();
+    let whole = opening.parts.transformer.is_some() || !opening.pieces.is_empty();
     if model.is_empty() && whole {
         return Ok(Base::Nothing(None));
     }
@@ -179,6 +186,9 @@ impl<'a> Assembly<'a> {
             beside.extend(others);
         }
         self.offer(beside);
+        for piece in &self.opening.pieces {
+            self.offer(Loose::open(piece)?);
+        }
         Ok(())
     }
 
