@@ -139,6 +139,25 @@ pub static MODELS: &[Entry] = &[
         text_length: 512,
         skip_layers: &[],
     },
+    // Guidance: its model card, black-forest-labs/FLUX.1-Krea-dev, which leaves the steps at the 28 of diffusers' pipeline.
+    Entry {
+        name: "flux-krea-dev",
+        aliases: &["krea-dev", "flux1-krea-dev", "flux.1-krea-dev"],
+        about: "FLUX.1 Krea [dev], 12 B parameters, dev trained for photographs; from a diffusers folder of yours",
+        licence: "FLUX.1 [dev] Non-Commercial",
+        source: Source::Folder,
+        defaults: Defaults {
+            size: (1024, 1024),
+            steps: 28,
+            sampler: "euler",
+            schedule: "flux",
+            cfg: 1.0,
+            guidance: Some(4.5),
+        },
+        trained_size: None,
+        text_length: 512,
+        skip_layers: &[],
+    },
     // Stability AI. Guidance, shift and turbo's steps: Stability-AI/sd3.5 sd3_infer.py:502-546 (which gives SD3 medium no
     // shift and says at :210 that it was released for 3); medium's guidance: its model card. Steps and text length:
     // diffusers pipeline_stable_diffusion_3.py, where 28 and 256 are the defaults. Euler is diffusers' sampler for all.

@@ -14,7 +14,7 @@ mod prompt;
 mod walk;
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,10 +23,11 @@ use image::RgbImage;
 
 use crate::event::{Event, Outcome, Picture};
 use crate::family::{Encoding, TextEncoder, Transformer};
+use crate::locate::{Located, locate};
 use crate::spec::Spec;
 use crate::vae::Autoencoder;
 use crate::weights::{HashCache, ModelFiles};
-use crate::{Error, Latents, Opening, Request, Residency, Result, catalog, vae};
+use crate::{Error, Latents, Opening, Request, Residency, Result, vae};
 use held::Held;
 use loading::Progress;
 use observer::Observer;
@@ -73,21 +74,11 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Invalid`] if there is no such model, else what is wrong with its files.
     pub fn open_as(opening: &Opening) -> Result<Self> {
-        let model = opening.model.as_str();
-        let (files, entry) = match catalog::find(model) {
-            Ok(entry) => match entry.source {
-                catalog::Source::Embedded(files) => (ModelFiles::Embedded(files), Some(entry)),
-                catalog::Source::Folder if !is_path(model) => {
-                    let what = format!("{} is not built in, and this version does not download models", entry.name);
-                    return Err(Error::invalid(what, "name its diffusers folder: -m path/to/folder"));
-                }
-                catalog::Source::Folder => (ModelFiles::folder(Path::new(model))?, None),
-            },
-            Err(_) if is_path(model) => (ModelFiles::folder(Path::new(model))?, None),
-            Err(unknown) => return Err(unknown),
-        };
+        let Located { files, entry, warnings } = locate(opening)?;
         let mut hashes = HashCache::open(opening.cache.as_deref());
         let spec = Spec::open(&files, entry, &mut hashes)?.held(&files, opening.holding, opening.memory)?;
+        let mut spec = spec.adapted(&opening.loras, &files, &mut hashes)?;
+        spec.opened_as(opening, warnings);
         Ok(Self {
             spec,
             files,
@@ -136,7 +127,7 @@ impl Pipeline {
         self.check_beside(request)?;
         self.residency = request.memory_plan(&self.spec).residency;
         let clock = Instant::now();
-        let progress = Progress::new(observer, self.to_read(request)?);
+        let progress = Progress::new(observer, self.to_read(request));
         self.load_first(request, &progress)?;
         outcome.loading = clock.elapsed();
 
@@ -219,9 +210,4 @@ impl Pipeline {
         let pixels = self.autoencoder()?.decode(latents.tensor())?;
         vae::to_rgb(&pixels)?.into_iter().next().ok_or(Error::NotFinite { stage: "autoencoder" })
     }
-}
-
-/// Whether `model` reads as a path rather than as a name.
-fn is_path(model: &str) -> bool {
-    model.contains(['/', '\\']) || model.starts_with('.') || PathBuf::from(model).exists()
 }

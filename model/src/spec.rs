@@ -12,8 +12,8 @@ use crate::model_index::ModelIndex;
 use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
 use crate::vae::VaeConfig;
-use crate::weights::{HashCache, Holding, Memory, ModelFiles};
-use crate::{Error, Latents, Result, Warning};
+use crate::weights::{Adapters, Applied, HashCache, Holding, Memory, ModelFiles, Targets};
+use crate::{Error, Latents, Lora, Opening, Result, Warning};
 
 /// Everything a request is resolved against.
 pub struct Spec {
@@ -43,11 +43,16 @@ pub struct Spec {
     /// The most memory that may be taken, see [`crate::Opening::memory`].
     pub(crate) limit: Option<u64>,
     weights: Vec<WeightRecord>,
+    /// The kind that somebody said it is.
+    kind: Option<String>,
     /// Numbers of weights: of the text encoders, the transformer, the autoencoder.
     parameters: [u64; 3],
     holding: Holding,
     /// What the parts take, held so.
     memory: [Memory; 3],
+    /// Bytes of the same.
+    pub(crate) bytes: [u64; 3],
+    adapters: Adapters,
 }
 
 /// Tokens of text a model may read: an end token and at least one of the prompt's, and no more than anybody trains.
@@ -77,8 +82,8 @@ impl Spec {
             (Some(entry), _) => entry,
             (None, Some(kind)) => crate::catalog::find(kind)?,
             (None, None) => {
-                let entry = crate::catalog::find(family.kind())?;
-                warnings.extend(family.twin().map(|twin| kind_guessed(name.as_deref(), entry, twin)));
+                let (entry, warning) = guessed_kind(family.as_ref(), files)?;
+                warnings.extend(warning);
                 entry
             }
         };
@@ -94,12 +99,17 @@ impl Spec {
             false => None,
         };
         let parts = [family.text_weights(), vec![TRANSFORMER], vec![AUTOENCODER]];
-        let (mut weights, mut parameters) = (Vec::new(), [0; 3]);
-        for (files_of_part, parameters) in parts.iter().zip(&mut parameters) {
+        let (mut weights, mut parameters, mut bytes) = (Vec::new(), [0; 3], [0; 3]);
+        for (files_of_part, (parameters, bytes)) in parts.iter().zip(parameters.iter_mut().zip(&mut bytes)) {
             for file in files_of_part {
-                *parameters += files.weights(file)?.parameters();
+                let part = files.weights(file)?;
+                *parameters += part.parameters();
+                *bytes += part.bytes();
                 for file in files.weight_files(file)? {
-                    weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+                    // Several parts may be in one file.
+                    if !weights.iter().any(|known: &WeightRecord| known.file == file) {
+                        weights.push(WeightRecord { sha256: files.sha256(&file, hashes)?, file });
+                    }
                 }
             }
         }
@@ -119,9 +129,12 @@ impl Spec {
             preview,
             limit: None,
             weights,
+            kind: None,
             parameters,
             holding: Holding::DENSE,
             memory: parameters.map(|parameters| Memory::heap(parameters.saturating_mul(size_of::<f32>() as u64))),
+            bytes,
+            adapters: Adapters::default(),
         })
     }
 
@@ -155,6 +168,29 @@ impl Spec {
         self.memory.into_iter().fold(Memory::default(), |sum, part| sum + part)
     }
 
+    /// The same model with adapters, which its `files` say the places of.
+    ///
+    /// # Errors
+    /// Those of [`Adapters::open`].
+    pub fn adapted(mut self, loras: &[Lora], files: &ModelFiles, hashes: &mut HashCache) -> Result<Self> {
+        if loras.is_empty() {
+            return Ok(self);
+        }
+        let mut targets = Targets::default();
+        for file in self.family.text_weights().into_iter().chain([TRANSFORMER]) {
+            targets.add(file, &files.weights(file)?);
+        }
+        self.adapters = Adapters::open(loras, &targets, hashes)?;
+        self.memory[1] += Memory::heap(self.adapters.parameters().saturating_mul(size_of::<f32>() as u64));
+        self.warnings.extend(self.adapters.applied().filter_map(Applied::warning));
+        Ok(self)
+    }
+
+    /// What is added to the weights.
+    pub fn adapters(&self) -> &Adapters {
+        &self.adapters
+    }
+
     /// Width and height must be multiples of this: the autoencoder's factor times the transformer's patch.
     pub fn size_multiple(&self) -> u32 {
         (self.vae.latent_factor() * self.family.patch()) as u32
@@ -172,9 +208,21 @@ impl Spec {
         (self.vae.latent_channels, height as usize / factor, width as usize / factor)
     }
 
+    /// Notes how the model was opened, as far as a record must say it, and what was guessed on the way.
+    pub(crate) fn opened_as(&mut self, opening: &Opening, warnings: Vec<Warning>) {
+        self.kind = opening.kind.as_ref().map(|_| self.entry.name.to_owned());
+        self.warnings.splice(0..0, warnings);
+    }
+
+    /// What the user should know about the model: what was guessed, what it does without.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
     /// The model as a record names it.
     pub fn record(&self) -> ModelRecord {
-        ModelRecord { name: self.name.clone(), weights: self.weights.clone(), holding: self.holding.recorded() }
+        let (name, weights, loras) = (self.name.clone(), self.weights.clone(), self.adapters.records());
+        ModelRecord { name, weights, holding: self.holding.recorded(), kind: self.kind.clone(), loras }
     }
 
     /// Number of weights in all.
@@ -228,13 +276,17 @@ impl Spec {
     }
 }
 
-/// That a folder was taken for one of two kinds.
-fn kind_guessed(name: Option<&str>, entry: &Entry, twin: &str) -> Warning {
-    let (name, kind) = (name.unwrap_or("the model"), entry.name);
-    let message = format!(
-        "{name} is taken for {kind}; {twin} looks the same: if it is that, write \"kind\": \"{twin}\" into its {MODEL_INDEX}"
-    );
-    Warning::new("kind-guessed", message)
+/// The kind of a model that does not say which it is: by its configuration, and where two have the same, by its name.
+fn guessed_kind(family: &dyn Family, files: &ModelFiles) -> Result<(&'static Entry, Option<Warning>)> {
+    let kind = family.kind();
+    let Some(twin) = family.twin() else { return Ok((crate::catalog::find(kind)?, None)) };
+    let name = files.folder_name().unwrap_or_else(|| "the model".into());
+    let called = format!("{name} {}", files.title()).to_lowercase();
+    // What the twin's name has and the other has not: "turbo", "krea".
+    let mut telling = twin.split('-').filter(|word| !kind.split('-').any(|other| other == *word));
+    let (taken, other) = if telling.any(|word| called.contains(word)) { (twin, kind) } else { (kind, twin) };
+    let message = format!("{name} is taken for {taken}; {other} looks the same: if it is that, give --kind {other}");
+    Ok((crate::catalog::find(taken)?, Some(Warning::new("kind-guessed", message))))
 }
 
 /// The layers that skip-layer guidance skips, of so many: as the folder says, or the catalogue.

@@ -96,7 +96,7 @@ fn a_folder_that_is_no_model_is_refused_by_what_is_wrong_with_it() {
     assert_eq!(refused(path).0, format!("the model folder {path} is empty"));
     let file = empty.path().join("model.ckpt");
     fs::write(&file, "x").unwrap();
-    assert!(refused(file.to_str().unwrap()).0.ends_with("is a file, not a model folder"));
+    assert!(refused(file.to_str().unwrap()).0.ends_with("model.ckpt is text, not a model"));
     assert_eq!(refused(path).0, "transformer/config.json: the file is missing from the model folder");
     assert!(refused("./no/such/folder").0.starts_with("./no/such/folder: "));
 

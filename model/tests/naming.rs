@@ -3,15 +3,14 @@
 mod parity;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use flowline_model::weights::Weights;
 use flowline_model::{Error, Pipeline, Result};
 use parity::folders::{flux_folder, picture, sd3_folder, split};
+use parity::lists::{header_only, shapes};
 use parity::{fixture, tensors};
 use tempfile::TempDir;
 
@@ -89,29 +88,9 @@ fn a_folder_whose_parts_have_the_authors_names_makes_the_same_bits_whole_and_spl
     }
 }
 
-/// A sparse file with a header of these shapes, all in bf16, and nothing behind it.
-#[cfg(unix)]
-fn header_only(path: &Path, shapes: &BTreeMap<String, Vec<usize>>) {
-    let (mut header, mut end) = (serde_json::Map::new(), 0);
-    for (name, shape) in shapes {
-        let from = end;
-        end += 2 * shape.iter().product::<usize>();
-        let info = serde_json::json!({ "dtype": "BF16", "shape": shape, "data_offsets": [from, end] });
-        header.insert(name.clone(), info);
-    }
-    let header = serde_json::Value::Object(header).to_string();
-    let mut file = File::create(path).unwrap();
-    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
-    file.write_all(header.as_bytes()).unwrap();
-    file.set_len((8 + header.len() + end) as u64).unwrap();
-}
-
 #[cfg(unix)]
 #[test]
 fn the_published_checkpoints_hold_what_diffusers_versions_of_them_hold_and_nothing_else() {
-    let list = |name: &str| -> BTreeMap<String, Vec<usize>> {
-        serde_json::from_slice(&fs::read(fixture(&format!("tensor_lists/{name}.json"))).unwrap()).unwrap()
-    };
     let models = [
         ("flux1-dev", "bfl", 780, 1160),
         ("sd3-medium", "sai", 491, 683),
@@ -121,10 +100,10 @@ fn the_published_checkpoints_hold_what_diffusers_versions_of_them_hold_and_nothi
     ];
     let folder = tempfile::tempdir().unwrap();
     for (model, authors, stored, wanted) in models {
-        let want = list(&format!("{model}.diffusers"));
+        let want = shapes(&format!("{model}.diffusers"));
         assert_eq!(want.len(), wanted, "{model}");
         for (naming, count) in [(authors, stored), ("diffusers", wanted)] {
-            let shapes = list(&format!("{model}.{naming}"));
+            let shapes = shapes(&format!("{model}.{naming}"));
             assert_eq!(shapes.len(), count, "{model}.{naming}");
             let path = folder.path().join("model.safetensors");
             header_only(&path, &shapes);

@@ -4,12 +4,14 @@ mod parity;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::DType;
 use flowline_model::Error;
 use flowline_model::text::{Encoded, Frame, Tokenizer};
+use flowline_model::weights::ModelFiles;
 use parity::{fixture, tensors};
+use serde_json::Value;
 
 fn open(path: &str, frame: &Frame) -> Tokenizer {
     Tokenizer::open(&fixture(path), frame).unwrap()
@@ -226,7 +228,7 @@ fn a_broken_tokenizer_file_is_an_error_that_names_it() {
 #[test]
 fn a_length_stored_in_the_file_does_not_matter() {
     let json = fs::read_to_string(fixture("common/tokenizer_t5/tokenizer.json")).unwrap();
-    let mut value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let mut value: Value = serde_json::from_str(&json).unwrap();
     value["truncation"] = serde_json::json!({
         "direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0
     });
@@ -258,5 +260,87 @@ fn clip_reads_the_two_files_of_the_older_form_just_as_well() {
             let error = result.err().unwrap();
             assert!(matches!(error, Error::Tokenizer { .. }), "{error}");
         }
+    }
+}
+
+/// The ids of a prompt, without padding.
+fn unpadded(encoded: &Encoded) -> Vec<u32> {
+    encoded.ids.iter().copied().take(encoded.tokens.min(encoded.ids.len())).collect()
+}
+
+#[test]
+fn a_sentencepiece_model_gives_the_ids_of_sentencepiece() {
+    let files = ModelFiles::Folder(fixture("spiece"));
+    let tokenizer = Tokenizer::of_folder(&files, "", &Frame::t5(64)).unwrap();
+    let goldens: Value = serde_json::from_slice(&fs::read(fixture("spiece/tokens.json")).unwrap()).unwrap();
+    let cases = goldens["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 12);
+    for case in cases {
+        let prompt = case["prompt"].as_str().unwrap();
+        let ids: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
+        assert_eq!(unpadded(&tokenizer.encode(prompt).unwrap()), ids, "{prompt:?}");
+    }
+    for special in ["</s>", "<pad>", "<unk>"] {
+        let typed = tokenizer.encode(&format!("a {special} cat")).unwrap();
+        assert_framed(&typed, None, 1, 64, special);
+    }
+    // Half a model is no model, and no shorter one is a trap.
+    let bytes = fs::read(fixture("spiece/spiece.model")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let files = ModelFiles::Folder(folder.path().to_owned());
+    for length in 0..bytes.len() {
+        fs::write(folder.path().join("spiece.model"), &bytes[..length]).unwrap();
+        match Tokenizer::of_folder(&files, "", &Frame::t5(64)) {
+            Ok(tokenizer) => drop(tokenizer.encode("a lovely ｃａｔ").unwrap()),
+            Err(error) => assert!(matches!(error, Error::Tokenizer { .. }), "{length}: {error}"),
+        }
+    }
+}
+
+/// Folders that may hold the published vocabularies: of the Hugging Face cache, and of ComfyUI's program.
+fn real_vocabularies(repositories: &[(&str, &str)], comfyui: &str) -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let hub = set("HF_HUB_CACHE").or_else(|| Some(set("HF_HOME")?.join("hub")));
+    let hub = hub.or_else(|| Some(set("HOME")?.join(".cache/huggingface/hub")));
+    let mut folders: Vec<PathBuf> = set("COMFYUI_PATH").map(|root| root.join(comfyui)).into_iter().collect();
+    for (repository, inside) in repositories {
+        let snapshots = hub.as_ref().map(|hub| hub.join(format!("models--{repository}/snapshots")));
+        let entries = snapshots.and_then(|snapshots| fs::read_dir(snapshots).ok()).into_iter().flatten().flatten();
+        folders.extend(entries.map(|entry| entry.path().join(inside)));
+    }
+    folders.into_iter().find(|folder| folder.join("tokenizer.json").is_file() || folder.join("vocab.json").is_file())
+}
+
+#[test]
+fn prompts_get_the_published_ids_where_the_published_vocabularies_are() {
+    let goldens: Value = serde_json::from_slice(&fs::read(fixture("tokens_real_vocab.json")).unwrap()).unwrap();
+    let flux = ["black-forest-labs--FLUX.1-schnell", "black-forest-labs--FLUX.1-dev"];
+    let clip = [("openai--clip-vit-large-patch14", ""), (flux[0], "tokenizer"), (flux[1], "tokenizer")];
+    let t5 = [("google--t5-v1_1-xxl", ""), (flux[0], "tokenizer_2"), (flux[1], "tokenizer_2")];
+    let clip = real_vocabularies(&clip, "comfy/sd1_tokenizer");
+    let t5 = real_vocabularies(&t5, "comfy/text_encoders/t5_tokenizer");
+    for (name, folder, frame) in [("clip", clip, Frame::clip_l()), ("t5", t5, Frame::t5(512))] {
+        let Some(folder) = folder else {
+            println!("the published vocabulary of {name} is not on this machine: nothing to compare with");
+            continue;
+        };
+        let tokenizer = Tokenizer::of_folder(&ModelFiles::Folder(folder), "", &frame).unwrap();
+        let cases = goldens["cases"].as_array().unwrap();
+        let (mut same, mut special) = (0, 0);
+        for case in cases {
+            let prompt = case["prompt"].as_str().unwrap();
+            let ids: Vec<u32> = serde_json::from_value(case[name].clone()).unwrap();
+            // Those of the reference let typed end tokens through; ours keep a prompt from ending early.
+            if prompt.contains("</s>") || (name == "clip" && prompt.contains("<|")) {
+                special += 1;
+                continue;
+            }
+            let encoded = tokenizer.encode(prompt).unwrap();
+            let got: Vec<u32> = encoded.ids.iter().copied().take(ids.len()).collect();
+            assert_eq!(got, ids, "{name} {prompt:?}");
+            same += 1;
+        }
+        println!("{name}: {same} prompts have the published ids, {special} with special tokens are ours");
+        assert!(same >= 10, "{same}");
     }
 }

@@ -51,7 +51,7 @@ impl Asked {
     pub fn read(args: &Generate) -> Result<Self> {
         let mut asked = match (&args.from, &args.branch) {
             (None, None) => Self {
-                opening: args.model.opening(args.model.name.clone().unwrap_or_else(default_model)),
+                opening: args.model.opening(args.model.named().unwrap_or_else(default_model)),
                 draft: Draft::default(),
                 prompts: read_prompts(source(args))?,
                 batch: 1,
@@ -66,6 +66,7 @@ impl Asked {
             asked.draft.prompt.clone_from(first);
         }
         asked.warnings.extend(choose(&mut asked.draft, args)?);
+        asked.warnings.extend(adapters_in_text(&asked.draft));
         if let Some(batch) = args.batch {
             asked.batch = batch;
             if asked.draft.seeds.len() > 1 {
@@ -82,14 +83,14 @@ impl Asked {
         let Record { source: program, request, draft, unused, .. } = record;
         let model = match &request {
             Some(request) => recorded_model(args, picture, request)?,
-            None => args.model.name.clone().unwrap_or_else(default_model),
+            None => args.model.named().unwrap_or_else(default_model),
         };
         let prompts = prompts_over(&draft, args)?;
         let unused = unused.iter().map(|(name, value)| {
             Warning::new("record-unused", format!("the {program} record's {name} is not used: {value}"))
         });
         let opening = match &request {
-            Some(request) => args.model.over(Opening { model, ..request.model.opening() }),
+            Some(request) => args.model.over(Opening { model, ..Opening::recorded(&request.model, None) }),
             None => args.model.opening(model),
         };
         Ok(Self { opening, draft, prompts, batch: 1, replayed: request, branch: None, warnings: unused.collect() })
@@ -101,7 +102,7 @@ impl Asked {
         let draft = from.kept.draft();
         let prompts = prompts_over(&draft, args)?;
         let replayed = Some(from.request().clone());
-        let opening = args.model.over(Opening { model, ..from.request().model.opening() });
+        let opening = args.model.over(Opening { model, ..Opening::recorded(&from.request().model, None) });
         Ok(Self { opening, draft, prompts, batch: 1, replayed, branch: Some(from), warnings: Vec::new() })
     }
 }
@@ -109,8 +110,8 @@ impl Asked {
 /// The model that `file` was made with, unless the options name one.
 fn recorded_model(args: &Generate, file: &Path, request: &Request) -> Result<String> {
     let name = &request.model.name;
-    match &args.model.name {
-        Some(model) => Ok(model.clone()),
+    match args.model.named() {
+        Some(model) => Ok(model),
         None if catalog::find(name).is_ok() => Ok(name.clone()),
         None => {
             let what = format!("{} was made with the model folder '{name}'", file.display());
@@ -172,6 +173,22 @@ fn choose(draft: &mut Draft, args: &Generate) -> Result<Option<Warning>> {
         None => {}
     }
     Ok(warning)
+}
+
+/// That a prompt names adapters as sd-cli and the web UIs read it (`<lora:cats:0.8>`): it is text to every model here.
+fn adapters_in_text(draft: &Draft) -> Option<Warning> {
+    let texts = [Some(&draft.prompt), draft.negative_prompt.as_ref()];
+    let named = texts.into_iter().flatten().find_map(|text| {
+        let (_, from) = text.split_once("<lora:")?;
+        let (named, _) = from.split_once('>')?;
+        Some(named.to_owned())
+    })?;
+    let (name, scale) = named.split_once(':').unwrap_or((&named, "1"));
+    let message = format!(
+        "'<lora:{named}>' in the prompt is only text here; to apply an adapter, give its file: \
+         --lora path/to/{name}.safetensors={scale}"
+    );
+    Some(Warning::new("lora-in-prompt", message))
 }
 
 /// Guidance over a record's: its rule keeps all but the scale that is given, and its scale serves another rule.

@@ -40,6 +40,7 @@ fn make(args: &Generate, registry: &Registry, reporter: &mut Reporter) -> Result
     }
     let cache = cache_folder().map_err(|warning| reporter.warning(&warning)).ok();
     let mut pipeline = registry.open(&Opening { cache, ..asked.opening.clone() })?;
+    reporter.adapters(pipeline.spec().adapters());
     if let Some(by) = &args.tilt {
         let (tilt, warning) = tilt::hold(by, &asked.draft, &mut pipeline)?;
         asked.draft.tilt = Some(tilt);

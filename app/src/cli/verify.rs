@@ -109,7 +109,7 @@ fn verify_picture(path: &Path, registry: &Registry, json: bool) -> Result<Exit> 
         return Err(Failure::new(what, "`flowline generate --from` makes one like it"));
     };
     let cache = cache_folder().ok();
-    let mut pipeline = registry.open(&Opening { cache, ..recorded.model.opening() })?;
+    let mut pipeline = registry.open(&Opening::recorded(&recorded.model, cache.as_deref()))?;
     let request = Request { seeds: recorded.seeds.clone(), ..recorded.to_draft().resolve(pipeline.spec())?.request };
     let mut again = None;
     pipeline.generate(&request, |event| {

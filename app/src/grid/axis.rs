@@ -31,7 +31,7 @@ pub(super) const BESIDES: [&str; 11] = [
     "verbose",
 ];
 /// Options whose values may hold commas of their own in any place: texts, files and lists.
-const WHOLE: [&str; 7] = ["prompt", "negative-prompt", "prompt-file", "from", "branch", "sigmas", "tilt"];
+const WHOLE: [&str; 8] = ["prompt", "negative-prompt", "prompt-file", "from", "branch", "sigmas", "lora", "tilt"];
 /// The seed that nobody chose.
 pub(super) const RANDOM: &str = "random";
 
@@ -217,6 +217,7 @@ mod tests {
                 "from",
                 "branch",
                 "model",
+                "lora",
                 "weights",
                 "activations",
                 "width",

@@ -35,12 +35,14 @@ pub fn request(prompt: &str) -> Request {
         stop_after: None,
         model: ModelRecord {
             name: "postcard".into(),
+            loras: Vec::new(),
             weights: vec![
                 weights("text_encoder/model.safetensors", "1"),
                 weights("transformer/diffusion_pytorch_model.safetensors", "a"),
                 weights("vae/diffusion_pytorch_model.safetensors", "c"),
             ],
             holding: Holding::default(),
+            kind: None,
         },
         made_with: MadeWith { flowline: "0.1.0".into(), dtype: "f32".into(), device: "cpu x86_64+avx2+fma".into() },
     }

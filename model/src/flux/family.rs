@@ -42,6 +42,11 @@ impl Family for FluxFamily {
         if self.config.guidance_embeds { "flux-dev" } else { "flux-schnell" }
     }
 
+    /// Krea's weights are dev's, trained further: nothing in their configuration tells.
+    fn twin(&self) -> Option<&'static str> {
+        self.config.guidance_embeds.then_some("flux-krea-dev")
+    }
+
     fn latent_channels(&self) -> usize {
         self.config.latent_channels()
     }

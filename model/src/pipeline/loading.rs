@@ -52,22 +52,14 @@ impl<'a, 'o> Progress<'a, 'o> {
 }
 
 impl Pipeline {
-    /// Bytes of the files that will be read for `request`.
-    pub(super) fn to_read(&self, request: &Request) -> Result<u64> {
+    /// Bytes of the weights that will be read for `request`.
+    pub(super) fn to_read(&self, request: &Request) -> u64 {
         let in_turn = self.residency == Residency::InTurn;
         let reads_text = self.parts.text.is_none() && !(in_turn && self.is_encoded(request));
         // Where parts take turns, reading text means reading everything again.
         let again = in_turn && reads_text;
-        let mut total = 0;
-        for weights in &self.spec.record().weights {
-            let reads = match weights.file.split_once('/') {
-                Some(("transformer", _)) => again || self.parts.transformer.is_none(),
-                Some(("vae", _)) => again || self.parts.autoencoder.is_none(),
-                _ => reads_text,
-            };
-            total += if reads { self.files.size(&weights.file)? } else { 0 };
-        }
-        Ok(total)
+        let reads = [reads_text, again || self.parts.transformer.is_none(), again || self.parts.autoencoder.is_none()];
+        self.spec.bytes.iter().zip(reads).filter(|(_, reads)| *reads).map(|(bytes, _)| bytes).sum()
     }
 
     /// Reads what `request` needs first: everything where everything stays, else the text encoders if they have anything
@@ -113,7 +105,8 @@ impl Pipeline {
     }
 
     fn reading<'a>(&'a self, holding: Holding, progress: &'a Progress<'_, '_>, on_read: OnRead<'a>) -> Load<'a> {
-        Load { files: &self.files, device: &self.device, holding, fallbacks: &progress.fallbacks, on_read }
+        let (files, device, adapters) = (&self.files, &self.device, self.spec.adapters());
+        Load { files, device, holding, fallbacks: &progress.fallbacks, adapters, on_read }
     }
 
     fn read_text(&mut self, progress: &Progress<'_, '_>) -> Result<()> {

@@ -42,7 +42,7 @@ impl Pipeline {
         let observer = Observer::new(observe);
         let done = requests.iter().try_for_each(|request| {
             self.residency = request.memory_plan(&self.spec).residency;
-            let progress = Progress::new(&observer, self.to_read(request)?);
+            let progress = Progress::new(&observer, self.to_read(request));
             self.load_first(request, &progress)?;
             observer.proceed(Event::Encoding)?;
             self.condition(request).map(drop)

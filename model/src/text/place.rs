@@ -35,22 +35,9 @@ impl Place {
     /// A CLIP encoder whose ids are put in `frame`.
     pub(crate) fn clip(&self, load: &Load<'_>, frame: &Frame) -> Result<(Tokenizer, ClipText)> {
         let config = ClipTextConfig::parse(self.config, &load.files.read(self.config)?)?;
-        let tokenizer = self.clip_tokenizer(load, frame)?;
+        let tokenizer = Tokenizer::of_folder(load.files, self.tokenizer, frame)?;
         let encoder = load.part(self.weights, |reader| Ok((ClipText::load(&config, reader)?, clip::OPTIONAL)))?;
         Ok((tokenizer, encoder))
-    }
-
-    /// CLIP's tokenizer: `tokenizer.json` where there is one, else the two files that FLUX.1 and SD3 ship.
-    fn clip_tokenizer(&self, load: &Load<'_>, frame: &Frame) -> Result<Tokenizer> {
-        let file = format!("{}/tokenizer.json", self.tokenizer);
-        if load.files.has(&file) {
-            return Tokenizer::from_bytes(&file, &load.files.read(&file)?, frame);
-        }
-        let (vocab, merges) = (format!("{}/vocab.json", self.tokenizer), format!("{}/merges.txt", self.tokenizer));
-        let (vocab_json, merges_txt) = (load.files.read(&vocab)?, load.files.read(&merges)?);
-        let merges_txt = std::str::from_utf8(&merges_txt)
-            .map_err(|e| Error::Tokenizer { file: merges.clone(), what: format!("not UTF-8 ({e})") })?;
-        Tokenizer::from_clip_vocabulary(&vocab, &vocab_json, merges_txt, frame)
     }
 
     /// A T5 encoder that reads `length` tokens and gives features of `width`.
@@ -60,8 +47,7 @@ impl Place {
             let what = format!("features are {} wide, but the transformer reads {width}", config.d_model);
             return Err(Error::Config { file: self.config.into(), what });
         }
-        let file = format!("{}/tokenizer.json", self.tokenizer);
-        let tokenizer = Tokenizer::from_bytes(&file, &load.files.read(&file)?, &Frame::t5(length))?;
+        let tokenizer = Tokenizer::of_folder(load.files, self.tokenizer, &Frame::t5(length))?;
         let encoder = load.part(self.weights, |reader| Ok((T5Encoder::load(&config, reader)?, t5::OPTIONAL)))?;
         Ok((tokenizer, encoder))
     }

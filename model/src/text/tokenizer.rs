@@ -8,6 +8,8 @@ use std::path::Path;
 use serde::de::IgnoredAny;
 use tokenizers::{NormalizedString, Normalizer};
 
+use super::SentencePieces;
+use crate::weights::ModelFiles;
 use crate::{Error, Result};
 
 /// What every encoded prompt looks like: `start` (if any), the prompt, `end`, then `pad` up to `length`.
@@ -77,6 +79,28 @@ impl Tokenizer {
         Self::from_bytes(&path.display().to_string(), &bytes, frame)
     }
 
+    /// Reads the tokenizer in `folder` of a model (empty: at its top), in whichever of its forms is there:
+    /// `tokenizer.json`; `vocab.json` and `merges.txt`, which are all that FLUX.1 and SD3 ship for CLIP; `spiece.model`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is none, and those of [`Self::from_bytes`].
+    pub fn of_folder(files: &ModelFiles, folder: &str, frame: &Frame) -> Result<Self> {
+        let at = |file: &str| if folder.is_empty() { file.to_owned() } else { format!("{folder}/{file}") };
+        let (json, vocabulary, pieces) = (at("tokenizer.json"), at("vocab.json"), at("spiece.model"));
+        if !files.has(&json) && files.has(&vocabulary) {
+            let merges = at("merges.txt");
+            let (vocab_json, merges_txt) = (files.read(&vocabulary)?, files.read(&merges)?);
+            let merges_txt = std::str::from_utf8(&merges_txt)
+                .map_err(|e| Error::Tokenizer { file: merges.clone(), what: format!("not UTF-8 ({e})") })?;
+            return Self::from_clip_vocabulary(&vocabulary, &vocab_json, merges_txt, frame);
+        }
+        if !files.has(&json) && files.has(&pieces) {
+            let read = SentencePieces::parse(&pieces, &files.read(&pieces)?)?;
+            return Self::from_bytes(&pieces, read.json().as_bytes(), frame);
+        }
+        Self::from_bytes(&json, &files.read(&json)?, frame)
+    }
+
     /// Reads a `tokenizer.json`; `file` is the name errors print.
     ///
     /// # Errors
@@ -143,7 +167,7 @@ impl Tokenizer {
     pub fn unknown_words(&self, known: &BTreeSet<String>, prompt: &str) -> Result<Vec<String>> {
         let mut text = NormalizedString::from(prompt);
         if let Some(normalizer) = self.inner.get_normalizer() {
-            normalizer.normalize(&mut text).map_err(|e| self.failed(e.to_string()))?;
+            caught(|| normalizer.normalize(&mut text)).map_err(|e| self.failed(e))?;
         }
         let mut seen = BTreeSet::new();
         let words = text.get().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());

@@ -39,6 +39,13 @@ pub struct Stored {
     pub(super) range: Range<usize>,
 }
 
+impl Stored {
+    /// Bytes it has in the file.
+    pub fn bytes(&self) -> usize {
+        self.range.len()
+    }
+}
+
 /// What a file says about itself beside its tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
@@ -201,6 +208,19 @@ impl TensorFile {
         Ok(values)
     }
 
+    /// The values of some rows of one of its tensors as f32.
+    ///
+    /// # Errors
+    /// Those of [`TensorFile::rows`].
+    pub(super) fn values_of(&self, tensor: &str, stored: &Stored, rows: Rows) -> Result<Vec<f32>> {
+        let (encoding, ranges) = self.rows(tensor, stored, rows)?;
+        let mut values = Vec::new();
+        for range in ranges {
+            encoding.decode(self.bytes.get(range).unwrap_or_default(), &mut values);
+        }
+        Ok(values)
+    }
+
     /// The bytes of one of its tensors.
     pub(super) fn stored(&self, stored: &Stored) -> &[u8] {
         self.bytes.get(stored.range.clone()).unwrap_or_default()
@@ -208,7 +228,7 @@ impl TensorFile {
 }
 
 /// The last two parts of a path: enough to know the file, without anybody's home folder.
-fn display_name(path: &Path) -> String {
+pub(super) fn display_name(path: &Path) -> String {
     let mut parts: Vec<_> = path.components().rev().take(2).map(|c| c.as_os_str().to_string_lossy()).collect();
     parts.reverse();
     parts.join("/")

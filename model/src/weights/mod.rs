@@ -1,5 +1,6 @@
 //! Weights on their way from files to networks: the only memory mapping, later the only network access.
 
+mod assembled;
 pub mod convert;
 mod encoding;
 mod file;
@@ -7,6 +8,8 @@ mod files;
 mod gguf;
 mod hash;
 mod holding;
+pub mod identify;
+mod lora;
 mod memory;
 mod naming;
 mod reader;
@@ -14,11 +17,13 @@ mod safetensors;
 mod scales;
 mod split;
 
+pub use self::assembled::Assembled;
 pub use self::encoding::{ENCODINGS, Encoding};
 pub(crate) use self::file::Bytes;
 pub use self::file::{Fact, Stored, TensorFile};
 pub use self::files::ModelFiles;
 pub use self::hash::{HashCache, sha256};
 pub use self::holding::{Activations, Fallbacks, HeldAs, Holding};
+pub use self::lora::{Adapters, Applied, Targets};
 pub use self::memory::Memory;
 pub use self::reader::{OnRead, Reader, Weights};

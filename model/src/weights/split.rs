@@ -71,7 +71,7 @@ impl Split {
                 return Err(Error::Config { file: self.index.clone(), what });
             }
         }
-        Weights::joined(self.index.clone(), opened.into_values().collect())
+        Weights::joined(self.index.clone(), opened.into_values().collect(), "")
     }
 }
 

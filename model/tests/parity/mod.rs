@@ -3,6 +3,7 @@
 
 pub mod folders;
 pub mod gguf;
+pub mod lists;
 
 use std::collections::HashMap;
 use std::fs;
