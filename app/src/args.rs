@@ -1,6 +1,7 @@
 //! The whole command line as types. What is typed is parsed here and nowhere else; what it means for a model is decided
 //! by `Draft::resolve`.
 
+mod beginning;
 pub mod grid;
 mod model;
 mod playground;
@@ -16,6 +17,7 @@ use flowline_model::Rng;
 use flowline_sampler::catalog::Choice;
 
 use crate::{Registry, Result};
+pub use beginning::Beginning;
 pub use grid::Grid;
 pub use model::Model;
 pub use playground::Playground;
@@ -96,6 +98,9 @@ pub struct Verify {
     /// A PNG file: make it again from its record and compare
     #[arg(value_hint = ValueHint::FilePath)]
     pub picture: Option<PathBuf>,
+    /// The picture that it began at, if it did
+    #[arg(short, long, value_name = "PICTURE", value_hint = ValueHint::FilePath, requires = "picture")]
+    pub init_image: Option<PathBuf>,
     /// Judge this sampler only; may be repeated
     #[arg(long, value_name = "NAME[:KEY=VALUE,..]", value_parser = values::choice, hide_possible_values = true, conflicts_with = "picture")]
     pub sampler: Vec<Choice>,
@@ -134,6 +139,10 @@ pub struct Generate {
     /// With no other option the picture is the one that the uninterrupted run made, bit for bit.
     #[arg(long, value_name = "FILE[@K]", value_hint = ValueHint::FilePath, conflicts_with = "from")]
     pub branch: Option<BranchPoint>,
+
+    /// Which picture to begin at.
+    #[command(flatten)]
+    pub beginning: Beginning,
 
     /// Which model, and how it is opened.
     #[command(flatten)]

@@ -5,6 +5,7 @@
 pub mod asked;
 pub mod beside;
 pub mod branch;
+pub mod brought;
 pub mod completions;
 pub mod dry_run;
 pub mod events;
@@ -19,7 +20,6 @@ pub mod plot;
 pub mod preview;
 pub mod progress;
 pub mod samplers;
-pub mod tilt;
 pub mod verify;
 
 use crate::args::Command;

@@ -16,6 +16,7 @@ pub mod engine;
 pub mod error;
 pub mod grid;
 pub mod library;
+pub mod picture;
 pub mod playground;
 pub mod plot;
 pub mod record;

@@ -45,8 +45,8 @@ pub struct Pipeline {
     encoded: Vec<(String, Encoding)>,
     /// A run to go on with.
     held: Option<Held>,
-    /// Latents that pictures may be pulled towards, by their hash.
-    targets: Vec<(String, Latents)>,
+    /// Latents of pictures that others begin at or are pulled towards, by their hash.
+    pictures: Vec<(String, Latents)>,
     /// Whether runs are kept and told.
     keep: bool,
 }
@@ -76,7 +76,8 @@ impl Pipeline {
     pub fn open_as(opening: &Opening) -> Result<Self> {
         let Located { files, entry, warnings } = locate(opening)?;
         let mut hashes = HashCache::open(opening.cache.as_deref());
-        let mut spec = Spec::open(&files, entry, &mut hashes)?.held(&files, opening.holding, opening.memory)?;
+        let spec = Spec::open(&files, entry, &mut hashes)?.held(&files, opening.holding, opening.memory)?;
+        let mut spec = spec.adapted(&opening.loras, &files, &mut hashes)?;
         spec.opened_as(opening, warnings);
         Ok(Self {
             spec,
@@ -86,7 +87,7 @@ impl Pipeline {
             residency: Residency::Whole,
             encoded: Vec::new(),
             held: None,
-            targets: Vec::new(),
+            pictures: Vec::new(),
             keep: false,
         })
     }
@@ -206,7 +207,11 @@ impl Pipeline {
         if !latents.is_finite()? {
             return Err(Error::NotFinite { stage: "transformer" });
         }
-        let pixels = self.autoencoder()?.decode(latents.tensor())?;
+        let tensor = latents.tensor();
+        let ((_, _, h, w), f) = (tensor.dims4()?, self.spec.vae.latent_factor());
+        self.autoencoder()?;
+        let tiling = self.spec.decode_tiling_now((w * f) as u32, (h * f) as u32);
+        let pixels = self.autoencoder()?.decode_tiled(tensor, tiling, &mut ())?;
         vae::to_rgb(&pixels)?.into_iter().next().ok_or(Error::NotFinite { stage: "autoencoder" })
     }
 }

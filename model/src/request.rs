@@ -6,20 +6,22 @@
 mod branch;
 mod draft;
 mod rule;
-mod tilt;
+pub(crate) mod start;
+pub(crate) mod tilt;
 mod written;
 
 use flowline_sampler::Schedule;
 use flowline_sampler::catalog::Choice;
 use serde::{Deserialize, Serialize};
 
-use crate::provenance::{MadeWith, ModelRecord};
+use crate::provenance::{LoraRecord, MadeWith, ModelRecord};
 use crate::rng::Rng;
 use crate::spec::Spec;
 use crate::{Error, MemoryPlan, Result, Warning};
 
 pub use branch::Branch;
 pub use draft::{Draft, Resolved};
+pub use start::Start;
 pub use tilt::Tilt;
 
 /// Everything decided. Its JSON form is the canonical record.
@@ -39,7 +41,8 @@ pub struct Request {
     /// One picture a seed.
     #[serde(with = "written::seeds")]
     pub seeds: Vec<u64>,
-    /// Number of steps; one less than there are sigmas. Of a branch, its own steps.
+    /// Number of steps; one less than there are sigmas. Of a branch, its own steps; of a run that begins at a picture, those
+    /// that are walked.
     pub steps: usize,
     /// The sampler with all its parameters.
     #[serde(with = "written::choice")]
@@ -66,7 +69,10 @@ pub struct Request {
     /// The picture that this one is pulled towards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tilt: Option<Tilt>,
-    /// The run that this one goes on from; `None` for one that begins at pure noise.
+    /// The picture that this one begins at; `None` for one that begins at pure noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
+    /// The run that this one goes on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<Box<Branch>>,
     /// Stop after so many steps and decode the denoised prediction.
@@ -106,8 +112,8 @@ impl Request {
         if let Some(guidance) = self.guidance {
             in_range("guidance", guidance, 0.0, 100.0)?;
         }
-        let schedule = Schedule::explicit(self.sigmas.clone())?;
-        if schedule.steps() != self.steps {
+        self.start.as_ref().map_or(Ok(()), |start| start.check(self))?;
+        if self.sigmas.len().saturating_sub(1) != self.steps {
             let what = format!("{} sigmas do not make {} steps", self.sigmas.len(), self.steps);
             return Err(Error::invalid(what, "give one sigma more than steps"));
         }
@@ -115,7 +121,13 @@ impl Request {
             let what = format!("cannot stop after {} of {} steps", self.stop_after.unwrap_or(0), self.steps);
             return Err(Error::invalid(what, "stop after at least one step and at most all"));
         }
-        spec.samplers.build(&self.sampler)?.start(&schedule)?;
+        let sampler = spec.samplers.build(&self.sampler)?;
+        if self.walks() {
+            sampler.start(&Schedule::explicit(self.sigmas.clone())?)?;
+        } else if self.sigmas[..] != [0.0] {
+            let what = format!("a picture at strength 0 has no steps, and the sigmas make {}", self.steps);
+            return Err(Error::invalid(what, "give the one sigma 0"));
+        }
         self.tilt.as_ref().map_or(Ok(()), Tilt::check)?;
         self.branch.as_ref().map_or(Ok(()), |branch| branch.check(self, spec))?;
         let plan = self.memory_plan(spec);
@@ -156,7 +168,7 @@ impl Request {
             width: Some(self.width),
             height: Some(self.height),
             seeds: self.seeds.clone(),
-            steps: Some(self.steps),
+            steps: Some(self.start.as_ref().and_then(|start| start.steps).unwrap_or(self.steps)),
             sampler: Some(self.sampler.clone()),
             schedule: Some(self.schedule.clone()).filter(|choice| choice.name != Self::EXPLICIT),
             shift: None,
@@ -167,6 +179,7 @@ impl Request {
             skip_layers: Some(self.skip_layers.clone()).filter(|layers| !layers.is_empty()),
             rng: Some(self.rng),
             tilt: self.tilt.clone(),
+            start: self.start.clone(),
             branch: self.branch.clone(),
             stop_after: self.stop_after,
         }
@@ -192,12 +205,27 @@ impl Request {
         let (ours, theirs) = (self.model.holding, other.model.holding);
         compare("form of the weights", ours.weights.name(), theirs.weights.name());
         compare("form of the activations", ours.activations.name(), theirs.activations.name());
+        for theirs in &other.model.loras {
+            let ours = self.model.loras.iter().find(|ours| ours.sha256 == theirs.sha256);
+            let ours = ours.or(self.model.loras.iter().find(|ours| ours.file == theirs.file));
+            compare(&format!("adapter {}", theirs.file), &ours.map_or("not there".into(), told), &told(theirs));
+        }
+        for ours in self.model.loras.iter().skip(other.model.loras.len()) {
+            compare(&format!("adapter {}", ours.file), &told(ours), "none");
+        }
         if let (Some(ours), Some(theirs)) = (&self.branch, &other.branch) {
             let deeper = ours.parent.differences(&theirs.parent);
             found.extend(deeper.into_iter().filter(|difference| !found.contains(difference)).collect::<Vec<_>>());
         }
         found
     }
+}
+
+/// What decides an adapter's work, in words.
+fn told(lora: &LoraRecord) -> String {
+    let LoraRecord { sha256, config, scale, .. } = lora;
+    let config = config.as_deref().map(|config| format!(" with settings {}", short(config))).unwrap_or_default();
+    format!("{}{config} at {scale}", short(sha256))
 }
 
 /// The first characters of a hash.

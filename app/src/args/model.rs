@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::ValueHint;
-use flowline_model::Opening;
 use flowline_model::opening::Parts;
 use flowline_model::weights::{Activations, HeldAs, Holding};
+use flowline_model::{Lora, Opening};
 
 use super::values;
 
@@ -16,6 +16,13 @@ pub struct Model {
     /// is looked for beside it and in its ComfyUI folder
     #[arg(id = "model", short = 'm', long = "model", value_name = "MODEL", value_parser = values::model_parser(), hide_possible_values = true, value_hint = ValueHint::AnyPath)]
     pub name: Option<String>,
+
+    /// Apply an adapter (LoRA), such as cats.safetensors=0.8: as it was trained if no strength is given; may be repeated
+    ///
+    /// Strength 0 is the model without it, below 0 works the other way. Names as kohya, diffusers, peft, XLabs and the
+    /// models' authors write them are understood.
+    #[arg(long = "lora", value_name = "PATH[=SCALE]", value_parser = values::lora, value_hint = ValueHint::FilePath)]
+    pub loras: Vec<Lora>,
 
     /// How weights are held: as f32 where it fits and else as stored (auto), or smaller than they are stored
     #[arg(long, value_name = "FORM", value_parser = values::weights_parser(), hide_possible_values = true)]
@@ -81,7 +88,9 @@ impl Model {
             t5: self.t5.clone(),
         };
         let places = std::env::var_os("COMFYUI_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let loras = if self.loras.is_empty() { opening.loras } else { self.loras.clone() };
         Opening {
+            loras,
             holding,
             parts,
             kind: self.kind.clone().or(opening.kind),

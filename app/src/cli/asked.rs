@@ -67,6 +67,7 @@ impl Asked {
             asked.draft.prompt.clone_from(first);
         }
         asked.warnings.extend(choose(&mut asked.draft, args)?);
+        asked.warnings.extend(adapters_in_text(&asked.draft));
         if let Some(batch) = args.batch {
             asked.batch = batch;
             if asked.draft.seeds.len() > 1 {
@@ -105,7 +106,7 @@ impl Asked {
 /// The model that `file` was made with, unless the options name one.
 fn recorded_opening(args: &Generate, file: &Path, request: &Request) -> Result<Opening> {
     let opening = match args.model.named() {
-        Some(model) => Opening { model, ..request.model.opening() },
+        Some(model) => Opening { model, ..Opening::recorded(&request.model, None) },
         None => seen_model(&request.model, &file.display().to_string())?,
     };
     Ok(args.model.over(opening))
@@ -118,12 +119,12 @@ fn recorded_opening(args: &Generate, file: &Path, request: &Request) -> Result<O
 pub fn seen_model(model: &ModelRecord, file: &str) -> Result<Opening> {
     let known = catalog::find(&model.name).ok();
     if known.is_some_and(|entry| matches!(entry.source, catalog::Source::Embedded(_))) {
-        return Ok(model.opening());
+        return Ok(Opening::recorded(model, None));
     }
-    let seen = cache_folder().ok().and_then(|cache| model.opening_where_seen(&cache));
+    let seen = cache_folder().ok().and_then(|cache| Opening::seen(model, &cache));
     match (seen, known) {
         (Some(seen), _) => Ok(seen),
-        (None, Some(_)) => Ok(model.opening()),
+        (None, Some(_)) => Ok(Opening::recorded(model, None)),
         (None, None) => {
             let what = format!("{file} was made with the model '{}', which is not where it was", model.name);
             Err(Failure::new(what, "say where it is: -m path/to/folder, or the path of its file"))
@@ -184,6 +185,22 @@ fn choose(draft: &mut Draft, args: &Generate) -> Result<Option<Warning>> {
         None => {}
     }
     Ok(warning)
+}
+
+/// That a prompt names adapters as sd-cli and the web UIs read it (`<lora:cats:0.8>`): it is text to every model here.
+fn adapters_in_text(draft: &Draft) -> Option<Warning> {
+    let texts = [Some(&draft.prompt), draft.negative_prompt.as_ref()];
+    let named = texts.into_iter().flatten().find_map(|text| {
+        let (_, from) = text.split_once("<lora:")?;
+        let (named, _) = from.split_once('>')?;
+        Some(named.to_owned())
+    })?;
+    let (name, scale) = named.split_once(':').unwrap_or((&named, "1"));
+    let message = format!(
+        "'<lora:{named}>' in the prompt is only text here; to apply an adapter, give its file: \
+         --lora path/to/{name}.safetensors={scale}"
+    );
+    Some(Warning::new("lora-in-prompt", message))
 }
 
 /// Guidance over a record's: its rule keeps all but the scale that is given, and its scale serves another rule.

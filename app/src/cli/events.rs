@@ -1,5 +1,6 @@
 //! What happens as NDJSON: one object a line, `event` says what it is. Seeds are strings.
 
+use flowline_model::weights::Applied;
 use flowline_model::{Event, Outcome, Request, Warning};
 use serde::{Serialize, Serializer};
 
@@ -29,6 +30,17 @@ pub enum Line<'a> {
         at: serde_json::Map<String, serde_json::Value>,
         /// The reference run, if it is one.
         reference: Option<String>,
+    },
+    /// An adapter was opened with the model.
+    Adapter {
+        /// Its file.
+        file: &'a str,
+        /// How strongly it works.
+        scale: f64,
+        /// How many of its modules add to the model.
+        applied: usize,
+        /// How many it has.
+        modules: usize,
     },
     /// Something the user should know.
     Warning {
@@ -138,6 +150,12 @@ fn as_string<S: Serializer>(seed: &u64, serializer: S) -> Result<S::Ok, S::Error
 impl<'a> From<&'a Warning> for Line<'a> {
     fn from(warning: &'a Warning) -> Self {
         Self::Warning { code: warning.code, message: &warning.message }
+    }
+}
+
+impl<'a> From<&'a Applied> for Line<'a> {
+    fn from(Applied { file, scale, applied, modules, .. }: &'a Applied) -> Self {
+        Self::Adapter { file, scale: *scale, applied: *applied, modules: *modules }
     }
 }
 

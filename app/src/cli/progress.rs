@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use flowline_model::weights::Adapters;
 use flowline_model::{Event, Outcome, Request, StepDone, Warning};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -75,6 +76,16 @@ impl Reporter {
                 if verbose {
                     self.talk(describe(request).trim_end());
                 }
+            }
+        }
+    }
+
+    /// What came of the adapters that the model was opened with.
+    pub fn adapters(&self, adapters: &Adapters) {
+        for applied in adapters.applied() {
+            match self.style {
+                Style::Json => json(&applied.into()),
+                _ => self.talk(&format!("adapter {applied}")),
             }
         }
     }

@@ -31,7 +31,8 @@ pub(super) const BESIDES: [&str; 11] = [
     "verbose",
 ];
 /// Options whose values may hold commas of their own in any place: texts, files and lists.
-const WHOLE: [&str; 7] = ["prompt", "negative-prompt", "prompt-file", "from", "branch", "sigmas", "tilt"];
+const WHOLE: [&str; 9] =
+    ["prompt", "negative-prompt", "prompt-file", "from", "branch", "init-image", "sigmas", "lora", "tilt"];
 /// The seed that nobody chose.
 pub(super) const RANDOM: &str = "random";
 
@@ -222,7 +223,10 @@ mod tests {
                 "negative-prompt",
                 "from",
                 "branch",
+                "init-image",
+                "strength",
                 "model",
+                "lora",
                 "weights",
                 "activations",
                 "width",

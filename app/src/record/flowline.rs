@@ -63,6 +63,9 @@ pub(super) fn understood(request: &Request) -> Reading {
     if let Some(tilt) = &request.tilt {
         line("tilt", format!("by {} towards the image {}", tilt.strength, tilt.sha256));
     }
+    if let Some(start) = &request.start {
+        line("start", format!("at strength {} of the image {}", start.strength, start.sha256));
+    }
     if let Some(branch) = &request.branch {
         line("branch", branch.to_string());
     }
@@ -75,6 +78,9 @@ pub(super) fn understood(request: &Request) -> Reading {
     line("model", request.model.name.clone());
     for weights in &request.model.weights {
         line("weights", format!("{} sha256 {}", weights.file, weights.sha256));
+    }
+    for lora in &request.model.loras {
+        line("adapter", lora.to_string());
     }
     line("made with", format!("flowline {}", request.made_with.flowline));
     line("number format", request.made_with.dtype.clone());

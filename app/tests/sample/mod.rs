@@ -31,10 +31,12 @@ pub fn request(prompt: &str) -> Request {
         skip_layers: Vec::new(),
         rng: Rng::Flowline,
         tilt: None,
+        start: None,
         branch: None,
         stop_after: None,
         model: ModelRecord {
             name: "postcard".into(),
+            loras: Vec::new(),
             weights: vec![
                 weights("text_encoder/model.safetensors", "1"),
                 weights("transformer/diffusion_pytorch_model.safetensors", "a"),

@@ -47,10 +47,12 @@ pub fn request(prompt: &str, seed: u64) -> Request {
         skip_layers: Vec::new(),
         rng: Rng::Flowline,
         tilt: None,
+        start: None,
         branch: None,
         stop_after: None,
         model: ModelRecord {
             name: "postcard".into(),
+            loras: Vec::new(),
             weights: vec![WeightRecord { file: "transformer.safetensors".into(), sha256: "0".repeat(64) }],
             holding: Holding::default(),
             kind: None,

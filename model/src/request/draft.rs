@@ -3,7 +3,8 @@
 use flowline_sampler::Schedule;
 use flowline_sampler::catalog::{Choice, Plan};
 
-use super::{Branch, Request, Tilt, rule};
+use super::start::Cut;
+use super::{Branch, Request, Start, Tilt, rule};
 use crate::provenance::MadeWith;
 use crate::rng::Rng;
 use crate::spec::Spec;
@@ -22,7 +23,7 @@ pub struct Draft {
     pub height: Option<u32>,
     /// One picture a seed; empty means one random seed.
     pub seeds: Vec<u64>,
-    /// Number of steps.
+    /// Number of steps; of a run that begins at a picture, those of the whole schedule.
     pub steps: Option<usize>,
     /// The sampler and its parameters.
     pub sampler: Option<Choice>,
@@ -42,8 +43,10 @@ pub struct Draft {
     pub skip_layers: Option<Vec<usize>>,
     /// Where the noise comes from.
     pub rng: Option<Rng>,
-    /// The picture to be pulled towards, which [`crate::Pipeline::hold_target`] took.
+    /// The picture to be pulled towards, which [`crate::Pipeline::hold_picture`] took.
     pub tilt: Option<Tilt>,
+    /// The picture to begin at, which [`crate::Pipeline::hold_picture`] took.
+    pub start: Option<Start>,
     /// The run to go on from. The schedule is that of a whole run then, of which the sigmas below the branch are
     /// walked; without one the branch keeps its parent's.
     pub branch: Option<Box<Branch>>,
@@ -83,15 +86,25 @@ impl Draft {
         let (width, height) = (self.width.unwrap_or(size.0), self.height.unwrap_or(size.1));
         spec.check_size(width, height)?;
         let tokens = spec.image_tokens(width, height);
-        let (schedule, sigmas) = match &branch {
-            None => self.resolve_schedule(spec, &sampler, tokens)?,
-            Some(branch) => {
+        let mut start = self.start.clone();
+        let (schedule, sigmas) = match (&branch, &mut start) {
+            (None, None) => {
+                let (schedule, sigmas) = self.resolve_schedule(spec, &sampler, tokens)?;
+                (schedule, sigmas.sigmas().to_vec())
+            }
+            (None, Some(start)) => {
+                let Cut { schedule, sigmas, whole } = start.schedule(self, spec, &sampler, tokens)?;
+                start.steps = whole;
+                (schedule, sigmas)
+            }
+            (Some(branch), _) => {
                 let timed = self.steps.is_some() || self.sigmas.is_some() || self.schedule.is_some();
                 let own = match timed || self.shift.is_some() {
                     true => Some(self.resolve_schedule(spec, &sampler, tokens)?.1),
                     false => None,
                 };
-                branch.schedule(own)?
+                let (schedule, sigmas) = branch.schedule(own)?;
+                (schedule, sigmas.sigmas().to_vec())
             }
         };
         let (rule, cfg) = rule::resolve(self.rule.as_ref(), self.cfg, spec)?;
@@ -126,16 +139,17 @@ impl Draft {
             width,
             height,
             seeds: if self.seeds.is_empty() { vec![random_seed()?] } else { self.seeds.clone() },
-            steps: sigmas.steps(),
+            steps: sigmas.len().saturating_sub(1),
             sampler,
             schedule,
-            sigmas: sigmas.sigmas().to_vec(),
+            sigmas,
             guidance,
             cfg,
             rule,
             skip_layers,
             rng: self.rng.unwrap_or_default(),
             tilt: self.tilt.clone(),
+            start,
             branch: branch.map(Box::new),
             stop_after: self.stop_after,
             model: spec.record(),
@@ -145,16 +159,28 @@ impl Draft {
         Ok(Resolved { request, warnings })
     }
 
-    /// The schedule under its canonical name, and its sigmas.
-    fn resolve_schedule(&self, spec: &Spec, sampler: &Choice, image_tokens: usize) -> Result<(Choice, Schedule)> {
-        let steps = match (&self.sigmas, self.steps) {
-            (Some(sigmas), Some(steps)) if steps != sigmas.len().saturating_sub(1) => {
-                let what =
-                    format!("{} sigmas make {} steps, not {steps}", sigmas.len(), sigmas.len().saturating_sub(1));
-                return Err(Error::invalid(what, "leave --steps out, or give one sigma more than steps"));
+    /// How many steps `sigmas` make, which is how many were asked for.
+    pub(super) fn steps_of(&self, sigmas: &[f64]) -> Result<usize> {
+        let made = sigmas.len().saturating_sub(1);
+        match self.steps.filter(|steps| *steps != made) {
+            None => Ok(made),
+            Some(steps) => {
+                let what = format!("{} sigmas make {made} steps, not {steps}", sigmas.len());
+                Err(Error::invalid(what, "leave --steps out, or give one sigma more than steps"))
             }
-            (Some(sigmas), _) => sigmas.len().saturating_sub(1),
-            (None, steps) => steps.unwrap_or(spec.entry.defaults.steps),
+        }
+    }
+
+    /// The schedule under its canonical name, and its sigmas.
+    pub(super) fn resolve_schedule(
+        &self,
+        spec: &Spec,
+        sampler: &Choice,
+        image_tokens: usize,
+    ) -> Result<(Choice, Schedule)> {
+        let steps = match &self.sigmas {
+            Some(sigmas) => self.steps_of(sigmas)?,
+            None => self.steps.unwrap_or(spec.entry.defaults.steps),
         };
         let named = match (&self.schedule, self.shift) {
             (Some(choice), None) => choice.clone(),

@@ -54,15 +54,11 @@ impl HashCache {
         Ok(sha256)
     }
 
-    /// Where a file with this SHA-256 was last seen, if it is still there as it was.
-    pub fn last_seen(&self, sha256: &str) -> Option<PathBuf> {
-        let is_there = |path: &Path, known: &Known| {
-            let metadata = std::fs::metadata(path).ok()?;
-            let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-            (known.size == metadata.len() && known.modified == modified.as_nanos().to_string()).then_some(())
-        };
-        let mut known = self.known.iter().filter(|(_, known)| known.sha256 == sha256);
-        known.find_map(|(path, known)| is_there(Path::new(path), known).map(|()| path.into()))
+    /// A file whose SHA-256 is this, among those seen before, if it still is.
+    pub fn find(&mut self, sha256: &str) -> Option<PathBuf> {
+        let seen = self.known.iter().filter(|(_, known)| known.sha256 == sha256).map(|(path, _)| PathBuf::from(path));
+        let mut seen = seen.collect::<Vec<_>>().into_iter();
+        seen.find(|path| self.sha256(path).is_ok_and(|found| found == sha256))
     }
 
     /// Writes the cache beside itself and renames it, so that a reader never sees half of one. A cache that cannot be

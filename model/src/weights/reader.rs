@@ -15,6 +15,7 @@ use candle_core::{DType, Device, Shape, Tensor};
 use super::Encoding;
 use super::file::{Bytes, Stored, TensorFile};
 use super::holding::{Fallbacks, Form, Holding, Matrix, memory_of};
+use super::lora::Adapters;
 use super::memory::Memory;
 use super::naming::{Names, Rows, itself};
 use super::scales::Scales;
@@ -34,6 +35,8 @@ pub struct Weights {
     read: RefCell<BTreeSet<String>>,
     bytes_read: Cell<u64>,
     fallbacks: Fallbacks,
+    /// The matrices of which it was asked what adapters add.
+    adapted: RefCell<BTreeSet<String>>,
 }
 
 /// Where a tensor is.
@@ -106,6 +109,7 @@ impl Weights {
             read: RefCell::default(),
             bytes_read: Cell::new(0),
             fallbacks: Fallbacks::default(),
+            adapted: RefCell::default(),
         })
     }
 
@@ -141,12 +145,17 @@ impl Weights {
     /// A reader at the root of the name tree. Tensors arrive on `device` as f32, also matrices unless
     /// [`Reader::holding`] says otherwise; `on_read` hears of the progress.
     pub fn reader<'a>(&'a self, device: &'a Device, on_read: OnRead<'a>) -> Reader<'a> {
-        Reader { weights: self, device, on_read, holding: Holding::DENSE, prefix: String::new() }
+        Reader { weights: self, device, on_read, holding: Holding::DENSE, prefix: String::new(), adapters: None }
     }
 
     /// The matrices that were read so far and have another encoding than the one asked for.
     pub fn fallbacks(&self) -> &Fallbacks {
         &self.fallbacks
+    }
+
+    /// Whether it was asked what adapters add to `tensor`.
+    pub fn was_adapted(&self, tensor: &str) -> bool {
+        self.adapted.borrow().contains(tensor)
     }
 
     /// Checks that every tensor was read, except those whose name starts with one of `optional`.
@@ -189,9 +198,17 @@ pub struct Reader<'a> {
     on_read: OnRead<'a>,
     holding: Holding,
     prefix: String,
+    /// What adds to these weights, and what they are called there.
+    adapters: Option<(&'a Adapters, &'a str)>,
 }
 
 impl<'a> Reader<'a> {
+    /// The same reader, which also reads what `adapters` add to the part in `file`.
+    #[must_use]
+    pub fn adapted(self, adapters: &'a Adapters, file: &'a str) -> Self {
+        Self { adapters: Some((adapters, file)), ..self }
+    }
+
     /// The reader one level down: `reader.at("blocks").at(3)` reads `blocks.3.…`.
     #[must_use]
     pub fn at(&self, part: impl Display) -> Reader<'a> {
@@ -309,8 +326,12 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Those of the adapters' files.
-    pub fn low_rank(&self, _name: &str) -> Result<Vec<LowRank>> {
-        Ok(Vec::new())
+    pub fn low_rank(&self, name: &str) -> Result<Vec<LowRank>> {
+        let Some((adapters, file)) = self.adapters else { return Ok(Vec::new()) };
+        let name = self.full(name);
+        let added = adapters.low_rank(file, &name, self.device)?;
+        self.weights.adapted.borrow_mut().insert(name);
+        Ok(added)
     }
 
     fn full(&self, name: impl Display) -> String {

@@ -9,6 +9,13 @@ pub(super) const NAMING: Naming = Naming {
     whole: "model.diffusion_model.",
     blocks: "single_blocks.",
     parts,
+    modules: &[
+        ("", "", OUTSIDE),
+        ("double_blocks.", "transformer_blocks.", DOUBLE),
+        ("single_blocks.", "single_transformer_blocks.", SINGLE),
+        ("double_blocks.", "transformer_blocks.", XLABS_DOUBLE),
+        ("single_blocks.", "single_transformer_blocks.", XLABS_SINGLE),
+    ],
 };
 
 const OUTSIDE: Modules = &[
@@ -55,6 +62,19 @@ const SINGLE: Modules = &[
     ("linear2", &[("proj_out", ALL)]),
     ("norm.query_norm", &[("attn.norm_q", ALL)]),
     ("norm.key_norm", &[("attn.norm_k", ALL)]),
+];
+
+/// The modules of XLabs' adapters (XLabs-AI/x-flux `layers.py`, `DoubleStreamBlockLoraProcessor`; the pairs are those of
+/// diffusers' `lora_conversion_utils.py`).
+const XLABS_DOUBLE: Modules = &[
+    ("processor.qkv_lora1", &[("attn.to_q", Q_OF_3), ("attn.to_k", K_OF_3), ("attn.to_v", V_OF_3)]),
+    ("processor.proj_lora1", &[("attn.to_out.0", ALL)]),
+    ("processor.qkv_lora2", &[("attn.add_q_proj", Q_OF_3), ("attn.add_k_proj", K_OF_3), ("attn.add_v_proj", V_OF_3)]),
+    ("processor.proj_lora2", &[("attn.to_add_out", ALL)]),
+];
+const XLABS_SINGLE: Modules = &[
+    ("processor.qkv_lora", &[("attn.to_q", Q_OF_3), ("attn.to_k", K_OF_3), ("attn.to_v", V_OF_3)]),
+    ("processor.proj_lora", &[("proj_out", ALL)]),
 ];
 
 fn parts(name: &str, _last: usize) -> Option<Vec<Part>> {

@@ -8,6 +8,7 @@ pub(super) const NAMING: Naming = Naming {
     whole: "model.diffusion_model.",
     blocks: "joint_blocks.",
     parts,
+    modules: &[("", "", OUTSIDE), ("joint_blocks.", "transformer_blocks.", BLOCK)],
 };
 
 const OUTSIDE: Modules = &[

@@ -3,7 +3,14 @@
 
 use super::{ALL, Modules, Naming, Part, parts_of};
 
-pub(super) const NAMING: Naming = Naming { sign: "enc.blk.0.attn_q.weight", whole: "", blocks: "enc.blk.", parts };
+pub(super) const NAMING: Naming = Naming {
+    sign: "enc.blk.0.attn_q.weight",
+    whole: "",
+    blocks: "enc.blk.",
+    // Adapters of T5 are in transformers' names.
+    modules: &[],
+    parts,
+};
 
 const OUTSIDE: Modules =
     &[("token_embd", &[("shared", ALL)]), ("enc.output_norm", &[("encoder.final_layer_norm", ALL)])];

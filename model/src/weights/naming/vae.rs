@@ -3,8 +3,13 @@
 
 use super::{ALL, Naming, Part};
 
-pub(super) const NAMING: Naming =
-    Naming { sign: "decoder.mid.block_1.conv1.weight", whole: "first_stage_model.", blocks: "decoder.up.", parts };
+pub(super) const NAMING: Naming = Naming {
+    sign: "decoder.mid.block_1.conv1.weight",
+    whole: "first_stage_model.",
+    blocks: "decoder.up.",
+    parts,
+    modules: &[],
+};
 
 fn parts(name: &str, last: usize) -> Option<Vec<Part>> {
     let (half, rest) = name.split_once('.')?;
