@@ -122,7 +122,7 @@ pub fn seen_model(model: &ModelRecord, file: &str) -> Result<Opening> {
     if known.is_some_and(|entry| matches!(entry.source, catalog::Source::Embedded(_))) {
         return Ok(Opening::recorded(model, None));
     }
-    let seen = cache_folder().ok().and_then(|cache| model.opening_where_seen(&cache));
+    let seen = cache_folder().ok().and_then(|cache| Opening::seen(model, &cache));
     match seen {
         Some(seen) => Ok(seen),
         None if known.is_some() || HubModel::named(&model.name).is_some() => Ok(Opening::recorded(model, None)),
