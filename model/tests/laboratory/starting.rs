@@ -93,8 +93,8 @@ fn a_stronger_start_leaves_less_of_the_picture() {
         make(&mut pipeline, &request).picture().latents.clone()
     };
     let data = made(0.0);
-    let apart = [0.2, 0.5, 0.8, 1.0].map(|strength| made(strength).distance(&data).unwrap());
-    println!("distance from the picture at strengths 0.2, 0.5, 0.8, 1: {apart:.3?}");
+    let apart = [0.2, 0.5, 0.8].map(|strength| made(strength).distance(&data).unwrap());
+    println!("distance from the picture at strengths 0.2, 0.5, 0.8: {apart:.3?}");
     assert!(apart.is_sorted_by(|near, far| near < far), "{apart:?}");
 }
 
@@ -118,7 +118,7 @@ fn a_record_makes_the_picture_again_when_the_picture_it_begins_at_is_given_again
     // The whole schedule stands behind the record: at another strength it is cut elsewhere.
     let weaker = Draft {
         sigmas: None,
-        start: recorded.start.map(|start| Start { strength: 0.3, ..start }),
+        start: recorded.start.clone().map(|start| Start { strength: 0.3, ..start }),
         ..recorded.to_draft()
     };
     let fresh = started(&mut pipeline, 0.3, Draft { seeds: vec![4], ..self::draft(5) });
