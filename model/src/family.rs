@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use serde::Deserialize;
 
 use crate::model_index::ModelIndex;
-use crate::weights::{Fallbacks, Holding, ModelFiles, Reader};
+use crate::weights::{Adapters, Fallbacks, Holding, ModelFiles, Reader};
 use crate::{Conditioning, Error, Result, Warning, flux, sd3};
 
 /// A family as far as its configuration files tell: what it needs, and how its parts are read.
@@ -84,6 +84,8 @@ pub struct Load<'a> {
     pub holding: Holding,
     /// Where it is noted which of them are not held as they should be.
     pub fallbacks: &'a Fallbacks,
+    /// What is added to the weights.
+    pub adapters: &'a Adapters,
     /// Called with the bytes read from the current file so far.
     pub on_read: &'a dyn Fn(u64) -> ControlFlow<()>,
 }
@@ -99,9 +101,11 @@ impl Load<'_> {
         read: impl FnOnce(&Reader<'_>) -> Result<(T, &'static [&'static str])>,
     ) -> Result<T> {
         let weights = self.files.weights(file)?;
-        let (part, optional) = read(&weights.reader(self.device, self.on_read).holding(self.holding))?;
+        let reader = weights.reader(self.device, self.on_read).holding(self.holding).adapted(self.adapters, file);
+        let (part, optional) = read(&reader)?;
         weights.finish(optional)?;
         self.fallbacks.add(weights.fallbacks());
+        self.adapters.finish(file, |tensor| weights.was_adapted(tensor))?;
         Ok(part)
     }
 }

@@ -3,15 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use crate::weights::Holding;
+use crate::weights::hub::Hub;
 use crate::weights::identify::Role;
+use crate::{LoraRecord, ModelRecord};
 
 /// A model as somebody names it, and how it is to be opened.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Opening {
-    /// A name in the catalogue, or the path of a folder or of a file; empty if `parts` names the transformer.
+    /// A name in the catalogue, the path of a folder or of a file, or `owner/repo[:file]` on the Hub; empty if `parts` or
+    /// `pieces` bring the transformer.
     pub model: String,
+    /// Where models from the Hub lie on this machine. Opening fetches nothing.
+    pub hub: Hub,
     /// Parts that are named one by one, in the place of the model's own.
     pub parts: Parts,
+    /// Files whose parts are told by their tensors: whatever `model` and `parts` lack is taken from them first.
+    pub pieces: Vec<PathBuf>,
     /// The catalogue entry whose defaults apply, where the files fit several.
     pub kind: Option<String>,
     /// Folders in which missing parts are looked for, beside those around the files that are named: a ComfyUI folder, or
@@ -23,12 +30,48 @@ pub struct Opening {
     pub holding: Holding,
     /// The most memory of its own that the program may take, bytes; `None` for what the system can give.
     pub memory: Option<u64>,
+    /// Adapters, in this order.
+    pub loras: Vec<Lora>,
+}
+
+/// An adapter, and how strongly it works (LoRA, Hu et al. 2021, <https://arxiv.org/abs/2106.09685>).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lora {
+    /// Its file.
+    pub file: LoraFile,
+    /// What it adds is multiplied with this: 1 is as it was trained, 0 is nothing, below 0 is the other way.
+    pub scale: f64,
+}
+
+/// Where an adapter's file is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LoraFile {
+    /// At this path, or the one in this folder.
+    Path(PathBuf),
+    /// Wherever the file is that a record names: records hold no paths.
+    Recorded(LoraRecord),
+}
+
+impl From<&LoraRecord> for Lora {
+    fn from(record: &LoraRecord) -> Self {
+        Self { file: LoraFile::Recorded(record.clone()), scale: record.scale }
+    }
 }
 
 impl Opening {
     /// The model called `model`, with nothing special about it.
     pub fn named(model: impl Into<String>, cache: Option<&Path>) -> Self {
         Self { model: model.into(), cache: cache.map(Path::to_owned), ..Self::default() }
+    }
+
+    /// The model of a record, opened as it was then.
+    pub fn recorded(model: &ModelRecord, cache: Option<&Path>) -> Self {
+        Self {
+            loras: model.loras.iter().map(Lora::from).collect(),
+            holding: model.holding,
+            kind: model.kind.clone(),
+            ..Self::named(&model.name, cache)
+        }
     }
 }
 

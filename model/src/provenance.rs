@@ -1,12 +1,16 @@
 //! What decides the last bit of a picture beside the request itself: weights, version, processor.
 
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
 use crate::Opening;
-use crate::weights::Holding;
+use crate::weights::{HashCache, Holding};
 
 /// A model as a record names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelRecord {
     /// Its name in the catalogue, or its folder's name.
     pub name: String,
@@ -18,12 +22,53 @@ pub struct ModelRecord {
     /// The catalogue entry whose defaults apply, where somebody said so (`--kind`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// The adapters it was opened with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loras: Vec<LoraRecord>,
 }
 
 impl ModelRecord {
-    /// How to open this model as it was opened.
-    pub fn opening(&self) -> Opening {
-        Opening { holding: self.holding, kind: self.kind.clone(), ..Opening::named(self.name.as_str(), None) }
+    /// How to open this model as it was opened, where its files were last seen, by the hashes remembered in `cache`;
+    /// `None` if one is there no longer.
+    pub fn opening_where_seen(&self, cache: &Path) -> Option<Opening> {
+        let mut hashes = HashCache::open(Some(cache));
+        let seen: Vec<PathBuf> =
+            self.weights.iter().map(|weights| hashes.find(&weights.sha256)).collect::<Option<_>>()?;
+        // X/transformer/a.safetensors, recorded as transformer/a.safetensors, is in the folder X.
+        let folder = |(path, weights): (&PathBuf, &WeightRecord)| {
+            let inside = Path::new(&weights.file);
+            let depth = inside.components().count();
+            path.ends_with(inside).then(|| path.ancestors().nth(depth).map(Path::to_owned)).flatten()
+        };
+        let folders: Option<BTreeSet<PathBuf>> = seen.iter().zip(&self.weights).map(folder).collect();
+        let whole = folders.filter(|_| self.weights.iter().all(|weights| weights.file.contains('/')));
+        let opening = match whole.as_ref().and_then(|folders| folders.first().filter(|_| folders.len() == 1)) {
+            Some(folder) => Opening { model: folder.to_string_lossy().into_owned(), ..Opening::recorded(self, None) },
+            None => Opening { model: String::new(), pieces: seen, ..Opening::recorded(self, None) },
+        };
+        Some(opening)
+    }
+}
+
+/// An adapter as a record names it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoraRecord {
+    /// Its file's own name.
+    pub file: String,
+    /// SHA-256 of its bytes, lower-case hexadecimal.
+    pub sha256: String,
+    /// The same of the file beside it that says how strongly it works, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    /// What it adds is multiplied with this.
+    pub scale: f64,
+}
+
+impl fmt::Display for LoraRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, sha256, config, scale } = self;
+        write!(f, "{file} at {scale} sha256 {sha256}")?;
+        config.as_ref().map_or(Ok(()), |config| write!(f, ", settings {config}"))
     }
 }
 

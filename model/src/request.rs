@@ -14,7 +14,7 @@ use flowline_sampler::Schedule;
 use flowline_sampler::catalog::Choice;
 use serde::{Deserialize, Serialize};
 
-use crate::provenance::{MadeWith, ModelRecord};
+use crate::provenance::{LoraRecord, MadeWith, ModelRecord};
 use crate::rng::Rng;
 use crate::spec::Spec;
 use crate::{Error, MemoryPlan, Result, Warning};
@@ -205,12 +205,27 @@ impl Request {
         let (ours, theirs) = (self.model.holding, other.model.holding);
         compare("form of the weights", ours.weights.name(), theirs.weights.name());
         compare("form of the activations", ours.activations.name(), theirs.activations.name());
+        for theirs in &other.model.loras {
+            let ours = self.model.loras.iter().find(|ours| ours.sha256 == theirs.sha256);
+            let ours = ours.or(self.model.loras.iter().find(|ours| ours.file == theirs.file));
+            compare(&format!("adapter {}", theirs.file), &ours.map_or("not there".into(), told), &told(theirs));
+        }
+        for ours in self.model.loras.iter().skip(other.model.loras.len()) {
+            compare(&format!("adapter {}", ours.file), &told(ours), "none");
+        }
         if let (Some(ours), Some(theirs)) = (&self.branch, &other.branch) {
             let deeper = ours.parent.differences(&theirs.parent);
             found.extend(deeper.into_iter().filter(|difference| !found.contains(difference)).collect::<Vec<_>>());
         }
         found
     }
+}
+
+/// What decides an adapter's work, in words.
+fn told(lora: &LoraRecord) -> String {
+    let LoraRecord { sha256, config, scale, .. } = lora;
+    let config = config.as_deref().map(|config| format!(" with settings {}", short(config))).unwrap_or_default();
+    format!("{}{config} at {scale}", short(sha256))
 }
 
 /// The first characters of a hash.

@@ -12,8 +12,8 @@ use crate::model_index::ModelIndex;
 use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
 use crate::vae::{Tiling, VaeConfig};
-use crate::weights::{HashCache, Holding, Memory, ModelFiles};
-use crate::{Error, Latents, Opening, Result, Warning};
+use crate::weights::{Adapters, Applied, HashCache, Holding, Memory, ModelFiles, Targets};
+use crate::{Error, Latents, Lora, Opening, Result, Warning};
 
 /// Everything a request is resolved against.
 pub struct Spec {
@@ -52,6 +52,7 @@ pub struct Spec {
     memory: [Memory; 3],
     /// Bytes of the same.
     pub(crate) bytes: [u64; 3],
+    adapters: Adapters,
 }
 
 /// Tokens of text a model may read: an end token and at least one of the prompt's, and no more than anybody trains.
@@ -133,6 +134,7 @@ impl Spec {
             holding: Holding::DENSE,
             memory: parameters.map(|parameters| Memory::heap(parameters.saturating_mul(size_of::<f32>() as u64))),
             bytes,
+            adapters: Adapters::default(),
         })
     }
 
@@ -166,6 +168,33 @@ impl Spec {
         self.memory.into_iter().fold(Memory::default(), |sum, part| sum + part)
     }
 
+    /// The same model with adapters, which its `files` say the places of.
+    ///
+    /// # Errors
+    /// Those of [`Adapters::open`].
+    pub fn adapted(mut self, loras: &[Lora], files: &ModelFiles, hashes: &mut HashCache) -> Result<Self> {
+        if loras.is_empty() {
+            return Ok(self);
+        }
+        let mut targets = Targets::default();
+        for file in self.family.text_weights().into_iter().chain([TRANSFORMER]) {
+            targets.add(file, &files.weights(file)?);
+        }
+        self.adapters = Adapters::open(loras, &targets, hashes)?;
+        let added =
+            |is: fn(&str) -> bool| Memory::heap(self.adapters.parameters(is).saturating_mul(size_of::<f32>() as u64));
+        let [text, transformer, autoencoder] = self.memory;
+        self.memory =
+            [text + added(|file| file != TRANSFORMER), transformer + added(|file| file == TRANSFORMER), autoencoder];
+        self.warnings.extend(self.adapters.applied().filter_map(Applied::warning));
+        Ok(self)
+    }
+
+    /// What is added to the weights.
+    pub fn adapters(&self) -> &Adapters {
+        &self.adapters
+    }
+
     /// Width and height must be multiples of this: the autoencoder's factor times the transformer's patch.
     pub fn size_multiple(&self) -> u32 {
         (self.vae.latent_factor() * self.family.patch()) as u32
@@ -184,7 +213,8 @@ impl Spec {
     }
 
     /// Notes how the model was opened, as far as a record must say it, and what was guessed on the way.
-    pub(crate) fn opened_as(&mut self, opening: &Opening, warnings: Vec<Warning>) {
+    pub(crate) fn opened_as(&mut self, opening: &Opening, name: Option<String>, warnings: Vec<Warning>) {
+        self.name = name.unwrap_or_else(|| std::mem::take(&mut self.name));
         self.kind = opening.kind.as_ref().map(|_| self.entry.name.to_owned());
         self.warnings.splice(0..0, warnings);
     }
@@ -196,8 +226,8 @@ impl Spec {
 
     /// The model as a record names it.
     pub fn record(&self) -> ModelRecord {
-        let (name, weights) = (self.name.clone(), self.weights.clone());
-        ModelRecord { name, weights, holding: self.holding.recorded(), kind: self.kind.clone() }
+        let (name, weights, loras) = (self.name.clone(), self.weights.clone(), self.adapters.records());
+        ModelRecord { name, weights, holding: self.holding.recorded(), kind: self.kind.clone(), loras }
     }
 
     /// Number of weights in all.

@@ -99,6 +99,10 @@ impl Kept {
     /// Refuses a run that a model cannot go on with: it was made by another, or is of another size than it says.
     pub(crate) fn check(&self, spec: &Spec) -> Result<()> {
         let (ours, theirs) = (spec.record(), &self.request.model);
+        if ours.loras != theirs.loras {
+            let what = format!("the trajectory was made with other adapters (--lora) of {}", theirs.name);
+            return Err(Error::invalid(what, "go on with the adapters that began it, at the same strengths"));
+        }
         if ours.weights != theirs.weights {
             let what = match ours.name == theirs.name {
                 true => format!("the trajectory was made with other weights of {}", theirs.name),

@@ -107,6 +107,6 @@ fn a_folder_whose_transformer_is_a_gguf_makes_a_picture_and_its_record_makes_it_
         serde_json::to_value(record.holding).unwrap(),
         serde_json::json!({ "weights": "stored", "activations": "q8" })
     );
-    let again = Opening { model: folder.path().to_str().unwrap().into(), ..record.opening() };
+    let again = Opening { model: folder.path().to_str().unwrap().into(), ..Opening::recorded(record, None) };
     assert_eq!(drawn(&mut Pipeline::open_as(&again).unwrap()).image, fast.image);
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use flowline_model::weights::{Activations, HeldAs};
-use flowline_model::{Latents, Rng, catalog};
+use flowline_model::{Latents, Lora, LoraFile, Rng, catalog};
 use flowline_sampler::catalog::{About, Choice};
 use flowline_sampler::guidance::Rules;
 use flowline_sampler::schedule::STEPS;
@@ -175,6 +175,25 @@ pub fn tilt(text: &str) -> Result<TiltBy> {
     }
     let strength = number(strength).map_err(|failure| Failure::usage(failure.what, HINT))?;
     Ok(TiltBy { picture: picture.into(), strength })
+}
+
+/// `PATH[=SCALE]`; what stands behind the last `=` is part of the path if such a file is there, or if it is no number and
+/// what stands before it is no adapter's name.
+pub fn lora(text: &str) -> Result<Lora> {
+    const HINT: &str = "write it as --lora path/to/cats.safetensors=0.8";
+    let of = |path: &str, scale| Ok(Lora { file: LoraFile::Path(path.into()), scale });
+    match text.rsplit_once('=') {
+        _ if text.is_empty() => Err(Failure::usage("the adapter's name is empty", HINT)),
+        Some(("", _)) => Err(Failure::usage(format!("there is no adapter before the '=' of '{text}'"), HINT)),
+        Some((path, scale)) if !Path::new(text).exists() => match number(scale) {
+            Ok(scale) => of(path, scale),
+            Err(failure) if path.ends_with(".safetensors") || Path::new(path).exists() => {
+                Err(Failure::usage(failure.what, HINT))
+            }
+            Err(_) => of(text, 1.0),
+        },
+        _ => of(text, 1.0),
+    }
 }
 
 impl FromStr for BranchPoint {

@@ -43,6 +43,9 @@ pub fn describe(request: &Request) -> String {
     for weights in &request.model.weights {
         row("", &format!("{} {}", weights.file, weights.sha256));
     }
+    for lora in &request.model.loras {
+        row("adapter", &format!("{lora}"));
+    }
     row("prompt", &request.prompt);
     if !request.negative_prompt.is_empty() {
         row("negative", &request.negative_prompt);

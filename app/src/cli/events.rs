@@ -1,5 +1,6 @@
 //! What happens as NDJSON: one object a line, `event` says what it is. Seeds are strings.
 
+use flowline_model::weights::Applied;
 use flowline_model::{Event, Outcome, Request, Warning};
 use serde::{Serialize, Serializer};
 
@@ -30,12 +31,58 @@ pub enum Line<'a> {
         /// The reference run, if it is one.
         reference: Option<String>,
     },
+    /// An adapter was opened with the model.
+    Adapter {
+        /// Its file.
+        file: &'a str,
+        /// How strongly it works.
+        scale: f64,
+        /// How many of its modules add to the model.
+        applied: usize,
+        /// How many it has.
+        modules: usize,
+    },
     /// Something the user should know.
     Warning {
         /// A stable name.
         code: &'a str,
         /// For people.
         message: &'a str,
+    },
+    /// A model is being fetched from the Hub, under these terms.
+    Pulling {
+        /// Its name.
+        model: &'a str,
+        /// Where it comes from.
+        page: &'a str,
+        /// Its licence; `null` if its owner names none.
+        licence: Option<&'a str>,
+        /// How many files.
+        files: usize,
+        /// Bytes of all files.
+        total: u64,
+    },
+    /// Files are being fetched, or hashed.
+    Transfer {
+        /// `fetching` or `checking`.
+        work: &'static str,
+        /// Which file; `null` while many are looked at.
+        file: Option<&'a str>,
+        /// Bytes so far, of all files.
+        bytes: u64,
+        /// Bytes of all files.
+        total: u64,
+        /// Bytes a second.
+        rate: Option<f64>,
+        /// Seconds that the rest will take.
+        left: Option<f64>,
+    },
+    /// Something went wrong that may pass, or another program has to be waited for.
+    Waiting {
+        /// What happened.
+        what: &'a str,
+        /// Seconds until it is tried again.
+        seconds: f64,
     },
     /// Weights are being read.
     Loading {
@@ -138,6 +185,12 @@ fn as_string<S: Serializer>(seed: &u64, serializer: S) -> Result<S::Ok, S::Error
 impl<'a> From<&'a Warning> for Line<'a> {
     fn from(warning: &'a Warning) -> Self {
         Self::Warning { code: warning.code, message: &warning.message }
+    }
+}
+
+impl<'a> From<&'a Applied> for Line<'a> {
+    fn from(Applied { file, scale, applied, modules, .. }: &'a Applied) -> Self {
+        Self::Adapter { file, scale: *scale, applied: *applied, modules: *modules }
     }
 }
 

@@ -1,9 +1,12 @@
 //! What is going on, on stderr: a bar, plain lines, NDJSON, or warnings and errors alone.
 
+mod transfer;
+
 use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use flowline_model::weights::Adapters;
 use flowline_model::{Event, Outcome, Request, StepDone, Warning};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -12,6 +15,7 @@ use super::events::Line;
 use super::output;
 use crate::args::Progress;
 use crate::{Exit, Failure};
+pub use transfer::Transfer;
 
 /// Tells the user what happens.
 pub struct Reporter {
@@ -75,6 +79,17 @@ impl Reporter {
                 if verbose {
                     self.talk(describe(request).trim_end());
                 }
+            }
+        }
+    }
+
+    /// What came of the adapters that the model was opened with.
+    pub fn adapters(&self, adapters: &Adapters) {
+        for applied in adapters.applied() {
+            match self.style {
+                Style::Json => json(&applied.into()),
+                Style::Quiet => {}
+                Style::Bar(_) | Style::Plain => self.talk(&format!("adapter {applied}")),
             }
         }
     }

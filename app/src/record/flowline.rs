@@ -79,6 +79,9 @@ pub(super) fn understood(request: &Request) -> Reading {
     for weights in &request.model.weights {
         line("weights", format!("{} sha256 {}", weights.file, weights.sha256));
     }
+    for lora in &request.model.loras {
+        line("adapter", lora.to_string());
+    }
     line("made with", format!("flowline {}", request.made_with.flowline));
     line("number format", request.made_with.dtype.clone());
     line("device", request.made_with.device.clone());

@@ -36,6 +36,7 @@ pub fn request(prompt: &str) -> Request {
         stop_after: None,
         model: ModelRecord {
             name: "postcard".into(),
+            loras: Vec::new(),
             weights: vec![
                 weights("text_encoder/model.safetensors", "1"),
                 weights("transformer/diffusion_pytorch_model.safetensors", "a"),

@@ -52,6 +52,7 @@ pub fn request(prompt: &str, seed: u64) -> Request {
         stop_after: None,
         model: ModelRecord {
             name: "postcard".into(),
+            loras: Vec::new(),
             weights: vec![WeightRecord { file: "transformer.safetensors".into(), sha256: "0".repeat(64) }],
             holding: Holding::default(),
             kind: None,

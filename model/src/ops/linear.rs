@@ -22,6 +22,12 @@ impl Linear {
         Self { weight, bias, low_rank: Vec::new() }
     }
 
+    /// The same map with what adapters add to it.
+    #[must_use]
+    pub fn adapted(self, low_rank: Vec<LowRank>) -> Self {
+        Self { low_rank, ..self }
+    }
+
     /// Reads `weight`, (outputs, inputs), and `bias`, (outputs).
     ///
     /// # Errors

@@ -105,7 +105,8 @@ impl Pipeline {
     }
 
     fn reading<'a>(&'a self, holding: Holding, progress: &'a Progress<'_, '_>, on_read: OnRead<'a>) -> Load<'a> {
-        Load { files: &self.files, device: &self.device, holding, fallbacks: &progress.fallbacks, on_read }
+        let (files, device, adapters) = (&self.files, &self.device, self.spec.adapters());
+        Load { files, device, holding, fallbacks: &progress.fallbacks, adapters, on_read }
     }
 
     fn read_text(&mut self, progress: &Progress<'_, '_>) -> Result<()> {

@@ -27,7 +27,7 @@ impl PatchEmbed {
         // (d, c, p, p) -> (d, c p p)
         let weight = proj.tensor("weight", (d, c, p, p))?.reshape((d, c * p * p))?;
         Ok(Self {
-            proj: Linear::new(Weight::Dense(weight), Some(proj.tensor("bias", d)?)),
+            proj: Linear::new(Weight::Dense(weight), Some(proj.tensor("bias", d)?)).adapted(proj.low_rank("weight")?),
             // (1, rows columns, d) -> (rows, columns, d)
             places: reader.tensor("pos_embed", (1, side * side, d))?.reshape((side, side, d))?,
             patch: p,

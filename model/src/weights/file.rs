@@ -208,6 +208,19 @@ impl TensorFile {
         Ok(values)
     }
 
+    /// The values of some rows of one of its tensors as f32.
+    ///
+    /// # Errors
+    /// Those of [`TensorFile::rows`].
+    pub(super) fn values_of(&self, tensor: &str, stored: &Stored, rows: Rows) -> Result<Vec<f32>> {
+        let (encoding, ranges) = self.rows(tensor, stored, rows)?;
+        let mut values = Vec::new();
+        for range in ranges {
+            encoding.decode(self.bytes.get(range).unwrap_or_default(), &mut values);
+        }
+        Ok(values)
+    }
+
     /// The bytes of one of its tensors.
     pub(super) fn stored(&self, stored: &Stored) -> &[u8] {
         self.bytes.get(stored.range.clone()).unwrap_or_default()

@@ -54,6 +54,13 @@ impl HashCache {
         Ok(sha256)
     }
 
+    /// A file whose SHA-256 is this, among those seen before, if it still is.
+    pub fn find(&mut self, sha256: &str) -> Option<PathBuf> {
+        let seen = self.known.iter().filter(|(_, known)| known.sha256 == sha256).map(|(path, _)| PathBuf::from(path));
+        let mut seen = seen.collect::<Vec<_>>().into_iter();
+        seen.find(|path| self.sha256(path).is_ok_and(|found| found == sha256))
+    }
+
     /// Writes the cache beside itself and renames it, so that a reader never sees half of one. A cache that cannot be
     /// written costs time, not correctness.
     fn keep(&self) {
@@ -74,6 +81,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

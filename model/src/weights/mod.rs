@@ -1,13 +1,16 @@
-//! Weights on their way from files to networks: the only memory mapping, later the only network access.
+//! Weights on their way from the Hub and files to networks: the only network access, the only memory mapping.
 
 mod assembled;
+pub mod convert;
 mod encoding;
 mod file;
 mod files;
 mod gguf;
 mod hash;
 mod holding;
+pub mod hub;
 pub mod identify;
+mod lora;
 mod memory;
 mod naming;
 mod reader;
@@ -22,5 +25,6 @@ pub use self::file::{Fact, Stored, TensorFile};
 pub use self::files::ModelFiles;
 pub use self::hash::{HashCache, sha256};
 pub use self::holding::{Activations, Fallbacks, HeldAs, Holding};
+pub use self::lora::{Adapters, Applied, Targets};
 pub use self::memory::Memory;
 pub use self::reader::{OnRead, Reader, Weights};

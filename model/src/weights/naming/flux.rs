@@ -7,9 +7,24 @@ pub(super) const NAMING: Naming = Naming {
     // FLUX.2 has no such tensor.
     sign: "vector_in.in_layer.weight",
     whole: "model.diffusion_model.",
-    blocks: "single_blocks.",
+    blocks: SINGLE_BLOCKS,
     parts,
+    architecture: Some("flux"),
+    tables: &[
+        ("", "", OUTSIDE),
+        (DOUBLE_BLOCKS, "transformer_blocks.", DOUBLE),
+        (SINGLE_BLOCKS, "single_transformer_blocks.", SINGLE),
+    ],
+    foreign: &[
+        (DOUBLE_BLOCKS, "transformer_blocks.", XLABS_DOUBLE),
+        (SINGLE_BLOCKS, "single_transformer_blocks.", XLABS_SINGLE),
+    ],
+    bare: &[],
+    leaves: |module| if module.ends_with("_norm") { &["scale"] } else { &["weight", "bias"] },
 };
+
+const DOUBLE_BLOCKS: &str = "double_blocks.";
+const SINGLE_BLOCKS: &str = "single_blocks.";
 
 const OUTSIDE: Modules = &[
     ("img_in", &[("x_embedder", ALL)]),
@@ -57,12 +72,25 @@ const SINGLE: Modules = &[
     ("norm.key_norm", &[("attn.norm_k", ALL)]),
 ];
 
+/// The modules of XLabs' adapters (XLabs-AI/x-flux `layers.py`, `DoubleStreamBlockLoraProcessor`; the pairs are those of
+/// diffusers' `lora_conversion_utils.py`).
+const XLABS_DOUBLE: Modules = &[
+    ("processor.qkv_lora1", &[("attn.to_q", Q_OF_3), ("attn.to_k", K_OF_3), ("attn.to_v", V_OF_3)]),
+    ("processor.proj_lora1", &[("attn.to_out.0", ALL)]),
+    ("processor.qkv_lora2", &[("attn.add_q_proj", Q_OF_3), ("attn.add_k_proj", K_OF_3), ("attn.add_v_proj", V_OF_3)]),
+    ("processor.proj_lora2", &[("attn.to_add_out", ALL)]),
+];
+const XLABS_SINGLE: Modules = &[
+    ("processor.qkv_lora", &[("attn.to_q", Q_OF_3), ("attn.to_k", K_OF_3), ("attn.to_v", V_OF_3)]),
+    ("processor.proj_lora", &[("proj_out", ALL)]),
+];
+
 fn parts(name: &str, _last: usize) -> Option<Vec<Part>> {
     let (module, leaf) = name.rsplit_once('.')?;
     // The norms' weights are called so.
     let leaf = if leaf == "scale" { "weight" } else { leaf };
     for (theirs, ours, modules) in
-        [("double_blocks.", "transformer_blocks.", DOUBLE), ("single_blocks.", "single_transformer_blocks.", SINGLE)]
+        [(DOUBLE_BLOCKS, "transformer_blocks.", DOUBLE), (SINGLE_BLOCKS, "single_transformer_blocks.", SINGLE)]
     {
         if let Some((block, module)) = module.strip_prefix(theirs).and_then(|rest| rest.split_once('.')) {
             return parts_of(modules, &format!("{ours}{block}."), module, leaf);
