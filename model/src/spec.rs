@@ -213,7 +213,8 @@ impl Spec {
     }
 
     /// Notes how the model was opened, as far as a record must say it, and what was guessed on the way.
-    pub(crate) fn opened_as(&mut self, opening: &Opening, warnings: Vec<Warning>) {
+    pub(crate) fn opened_as(&mut self, opening: &Opening, name: Option<String>, warnings: Vec<Warning>) {
+        self.name = name.unwrap_or_else(|| std::mem::take(&mut self.name));
         self.kind = opening.kind.as_ref().map(|_| self.entry.name.to_owned());
         self.warnings.splice(0..0, warnings);
     }

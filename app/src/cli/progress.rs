@@ -1,5 +1,7 @@
 //! What is going on, on stderr: a bar, plain lines, NDJSON, or warnings and errors alone.
 
+mod transfer;
+
 use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use super::events::Line;
 use super::output;
 use crate::args::Progress;
 use crate::{Exit, Failure};
+pub use transfer::Transfer;
 
 /// Tells the user what happens.
 pub struct Reporter {

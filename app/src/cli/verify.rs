@@ -14,6 +14,7 @@ use flowline_sampler::proof::{STEPS, Verdict, prove};
 use image::RgbImage;
 use serde::Serialize;
 
+use super::asked::seen_model;
 use super::{brought, output};
 use crate::args::{Beginning, Verify};
 use crate::library::cache_folder;
@@ -109,7 +110,8 @@ fn verify_picture(path: &Path, args: &Verify, registry: &Registry) -> Result<Exi
         return Err(Failure::new(what, "`flowline generate --from` makes one like it"));
     };
     let cache = cache_folder().ok();
-    let mut pipeline = registry.open(&Opening::recorded(&recorded.model, cache.as_deref()))?;
+    let opening = seen_model(&recorded.model, &name)?;
+    let mut pipeline = registry.open(&Opening { cache, ..opening })?;
     let mut draft = recorded.to_draft();
     let beginning = Beginning { picture: args.init_image.clone(), strength: None };
     let differs = brought::choose(&beginning, None, &mut draft, &mut pipeline)?;

@@ -113,7 +113,7 @@ fn option(name: &str) -> Result<String> {
             let names = command.get_arguments().filter_map(clap::Arg::get_long).filter(|long| !BESIDES.contains(long));
             let nearest = names.map(|long| (strsim::damerau_levenshtein(&name, long), long)).min();
             let hint = match nearest {
-                Some((distance, long)) if distance <= 2.max(name.chars().count() / 2) => {
+                Some((distance, long)) if distance <= near(&name) => {
                     format!("did you mean '{long}'?")
                 }
                 _ => "an axis is an option of `flowline generate`, without its dashes".into(),
@@ -150,6 +150,12 @@ fn seeds(values: &str) -> Result<Vec<String>> {
         }
     }
     Ok(seeds)
+}
+
+/// In how many characters a name may differ from the one that was meant.
+fn near(name: &str) -> usize {
+    let length = name.chars().count();
+    2.max(length / 3).min(length.saturating_sub(1))
 }
 
 #[cfg(test)]

@@ -79,10 +79,7 @@ pub fn prepare(name: &str, dir: &Path) {
         }),
         "no-sigmas" => write("sigmas.txt", b"a few\nwords"),
         "sigmas-that-rise" => write("sigmas.txt", b"0.5\n1\n0\n"),
-        "tensors" => {
-            let header = r#"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
-            write("run.safetensors", &[&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat());
-        }
+        "tensors" => tensors(dir, "run.safetensors", &["x"]),
         "an-adapter" => adapter(dir, &pair("transformer.single_transformer_blocks.0.attn.to_q"), 0.01),
         "an-adapter-without-numbers" => {
             adapter(dir, &pair("transformer.single_transformer_blocks.0.attn.to_q"), f32::NAN);
@@ -103,7 +100,7 @@ pub fn prepare(name: &str, dir: &Path) {
             let [down, up] = pair(module);
             adapter(dir, &[down, up, (".lora_magnitude_vector", module, vec![256])], 0.01);
         }
-        "a-pickle" => write("cats.pt", b"\x80\x02}q\x00."),
+        "a-pickled-adapter" => write("cats.pt", b"\x80\x02}q\x00."),
         "a-table" => table(dir, "euler,4,0.5,1"),
         "an-empty-table" => write("results.csv", b" \n"),
         "a-table-without-rows" => write("results.csv", b"sampler,evaluations,distance,order\n"),
@@ -126,6 +123,21 @@ pub fn prepare(name: &str, dir: &Path) {
             trace(dir, json!({ "sigma": 1.0, "next": 0.0, "v": null, "x": 1.0, "straightness": 1.0 }));
         }
 
+        "a-pickle" => write("old.ckpt", b"\x80\x02}q\0."),
+        "an-archive-of-pickles" => write("old.pt", b"PK\x03\x04archive/data.pkl"),
+        "a-web-page" => write("a.safetensors", b"<!DOCTYPE html><title>Access denied</title>"),
+        "a-pointer" => write("a.gguf", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+        "a-poem" => write("a.safetensors", b"the sea is wide and the boat is small and we have come so far"),
+        "a-LoRA" => tensors(dir, "a.safetensors", &["transformer.x_embedder.lora_A.weight"]),
+        "SDXL" => tensors(dir, "a.safetensors", &["model.diffusion_model.label_emb.0.0.weight"]),
+        "FLUX.2" => tensors(dir, "a.safetensors", &["double_stream_modulation_img.lin.weight", "img_in.weight"]),
+        "an-autoencoder" => tensors(dir, "vae.safetensors", &["decoder.mid.block_1.conv1.weight"]),
+        "two-autoencoders" => {
+            let sign = "decoder.mid.block_1.conv1.weight";
+            tensors(dir, "vae.safetensors", &[sign, &format!("first_stage_model.{sign}")]);
+        }
+        "half-a-transformer" => tensors(dir, "half.safetensors", &["vector_in.in_layer.weight"]),
+        "a-piece" => tensors(dir, "a-00001-of-00002.safetensors", &["vector_in.in_layer.weight"]),
         "a-note" => write("home/notes.txt", b""),
         "a-model" => model(&|_| {}),
         "a-model-without-VAE" => model(&|model| fs::remove_file(model.join(VAE)).expect("the file")),
@@ -138,6 +150,14 @@ pub fn prepare(name: &str, dir: &Path) {
         "a-model-with-HTML-for-its-index" => {
             model(&|model| fs::write(model.join("model_index.json"), b"<html>").expect("the file"));
         }
+        "a-model-whose-GGUF-is-cut" => model(&|model| {
+            // Version 3, one tensor, no keys.
+            let header = [&b"GGUF"[..], &3u32.to_le_bytes(), &1u64.to_le_bytes(), &[0; 8]].concat();
+            fs::write(model.join(TRANSFORMER), header).expect("the file");
+        }),
+        "a-model-that-is-a-pickle" => model(&|model| {
+            fs::write(model.join(TRANSFORMER), b"PK\x03\x04\x00\x00\x08\x08archive/data.pkl").expect("the file");
+        }),
         "a-model-with-another-width" => model(&|model| {
             replace(
                 &model.join("transformer/config.json"),
@@ -232,6 +252,22 @@ fn swap(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
     assert_eq!(old.len(), new.len());
     let at = bytes.windows(old.len()).position(|window| window == old.as_bytes()).expect("the text");
     [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
+}
+
+/// A file of tensors of these names, each of one number.
+fn tensors(dir: &Path, file: &str, names: &[&str]) {
+    let infos: serde_json::Map<String, Value> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| {
+            let info = json!({ "dtype": "F32", "shape": [1], "data_offsets": [4 * at, 4 * at + 4] });
+            ((*name).to_owned(), info)
+        })
+        .collect();
+    let header = Value::Object(infos).to_string();
+    let data = vec![0; 4 * names.len()];
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat();
+    fs::write(dir.join(file), bytes).expect("a file");
 }
 
 /// A picture with a record of our own that was changed.
