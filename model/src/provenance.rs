@@ -1,13 +1,10 @@
 //! What decides the last bit of a picture beside the request itself: weights, version, processor.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Opening;
-use crate::weights::{HashCache, Holding};
+use crate::weights::Holding;
 
 /// A model as a record names it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,29 +22,6 @@ pub struct ModelRecord {
     /// The adapters it was opened with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loras: Vec<LoraRecord>,
-}
-
-impl ModelRecord {
-    /// How to open this model as it was opened, where its files were last seen, by the hashes remembered in `cache`;
-    /// `None` if one is there no longer.
-    pub fn opening_where_seen(&self, cache: &Path) -> Option<Opening> {
-        let mut hashes = HashCache::open(Some(cache));
-        let seen: Vec<PathBuf> =
-            self.weights.iter().map(|weights| hashes.find(&weights.sha256)).collect::<Option<_>>()?;
-        // X/transformer/a.safetensors, recorded as transformer/a.safetensors, is in the folder X.
-        let folder = |(path, weights): (&PathBuf, &WeightRecord)| {
-            let inside = Path::new(&weights.file);
-            let depth = inside.components().count();
-            path.ends_with(inside).then(|| path.ancestors().nth(depth).map(Path::to_owned)).flatten()
-        };
-        let folders: Option<BTreeSet<PathBuf>> = seen.iter().zip(&self.weights).map(folder).collect();
-        let whole = folders.filter(|_| self.weights.iter().all(|weights| weights.file.contains('/')));
-        let opening = match whole.as_ref().and_then(|folders| folders.first().filter(|_| folders.len() == 1)) {
-            Some(folder) => Opening { model: folder.to_string_lossy().into_owned(), ..Opening::recorded(self, None) },
-            None => Opening { model: String::new(), pieces: seen, ..Opening::recorded(self, None) },
-        };
-        Some(opening)
-    }
 }
 
 /// An adapter as a record names it.

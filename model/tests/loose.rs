@@ -356,14 +356,14 @@ fn a_model_is_found_again_where_its_files_were_last_seen() {
     };
     let whole = folder(model, sd3);
     let record = seen(&named(whole.path()));
-    let again = record.opening_where_seen(cache.path()).unwrap();
+    let again = Opening::seen(&record, cache.path()).unwrap();
     assert_eq!(again.model, whole.path().to_str().unwrap());
     let want = draw(&again);
 
     let root = comfyui();
     let file = root.path().join("models/checkpoints/all.safetensors");
     all_in_one(&file, transformer, sd3);
-    let again = seen(&named(&file)).opening_where_seen(cache.path()).unwrap();
+    let again = Opening::seen(&seen(&named(&file)), cache.path()).unwrap();
     assert!(draw(&again) == want);
     let part = |name: &str| Some(whole.path().join(name));
     let parts = Parts {
@@ -374,10 +374,10 @@ fn a_model_is_found_again_where_its_files_were_last_seen() {
         ..Parts::default()
     };
     let record = seen(&Opening { parts, ..Opening::default() });
-    let again = record.opening_where_seen(cache.path()).unwrap();
+    let again = Opening::seen(&record, cache.path()).unwrap();
     assert_eq!(again.pieces.len(), 4);
     assert!(draw(&again) == want);
     // What was changed, or is gone, is no longer there.
     fs::remove_file(whole.path().join("vae/diffusion_pytorch_model.safetensors")).unwrap();
-    assert!(record.opening_where_seen(cache.path()).is_none());
+    assert!(Opening::seen(&record, cache.path()).is_none());
 }

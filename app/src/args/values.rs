@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use flowline_model::catalog::Preset;
 use flowline_model::weights::{Activations, ENCODINGS, Encoding, HeldAs};
 use flowline_model::{Latents, Lora, LoraFile, Rng, catalog};
 use flowline_sampler::catalog::{About, Choice};
@@ -222,6 +223,16 @@ impl FromStr for BranchPoint {
 pub fn rng_parser() -> impl TypedValueParser<Value = Rng> {
     let names = Rng::ALL.iter().map(|rng| PossibleValue::new(rng.name()).help(rng.meaning())).collect();
     let parse = |text: &str| Rng::from_str(text).map_err(|error| Failure::usage(error.to_string(), error.hint()));
+    Named { names, parse }
+}
+
+/// A set of a model's choices.
+pub fn preset_parser() -> impl TypedValueParser<Value = Preset> {
+    let names = Preset::ALL.iter().map(|preset| PossibleValue::new(preset.name()).help(preset.meaning())).collect();
+    let parse = |text: &str| {
+        let found = Preset::ALL.into_iter().find(|preset| preset.name() == text.trim());
+        found.ok_or_else(|| Failure::usage(format!("there is no preset '{text}'"), "there are default and reference"))
+    };
     Named { names, parse }
 }
 

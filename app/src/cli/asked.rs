@@ -122,7 +122,7 @@ pub fn seen_model(model: &ModelRecord, file: &str) -> Result<Opening> {
     if known.is_some_and(|entry| matches!(entry.source, catalog::Source::Embedded(_))) {
         return Ok(Opening::recorded(model, None));
     }
-    let seen = cache_folder().ok().and_then(|cache| model.opening_where_seen(&cache));
+    let seen = cache_folder().ok().and_then(|cache| Opening::seen(model, &cache));
     match seen {
         Some(seen) => Ok(seen),
         None if known.is_some() || HubModel::named(&model.name).is_some() => Ok(Opening::recorded(model, None)),
@@ -180,6 +180,7 @@ fn choose(draft: &mut Draft, args: &Generate) -> Result<Option<Warning>> {
     set(&mut draft.guidance, &args.guidance);
     choose_guidance(draft, args);
     set(&mut draft.rng, &args.rng);
+    draft.preset = args.preset.unwrap_or_default();
     match &args.seed {
         Some(Seeds::Random) => draft.seeds.clear(),
         Some(Seeds::Listed(seeds)) => draft.seeds.clone_from(seeds),
