@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::dry_run::describe;
 use super::events::Line;
 use super::interrupt::Interrupt;
-use super::output;
 use super::progress::Reporter;
+use super::{fetching, output};
 use crate::args::{Generate, Grid};
 use crate::grid::table::Table;
 use crate::grid::{Begun, Cell, Claim, Folder, Made, Models, Outline, Plan, Row, Seeding, Teller, Work, sheet};
@@ -45,6 +45,11 @@ fn make(args: &Grid, registry: &Registry, reporter: &mut Reporter) -> Result<Exi
     let outline = Outline::read(args)?;
     if let (Some(folder), false) = (&folder, generate.dry_run) {
         folder.check(generate.force)?;
+    }
+    if let (Some(name), false) = (generate.model.named(), generate.dry_run)
+        && fetching::fetch_missing(&generate.model.opening(name), reporter)?.is_break()
+    {
+        return Ok(Exit::Cancelled);
     }
     let cache = cache_folder().map_err(|warning| reporter.warning(&warning)).ok();
     let mut models = Models::new(registry, cache);

@@ -41,6 +41,14 @@ fn a_model_that_is_not_here_is_fetched_and_then_draws_without_the_network() {
 }
 
 #[test]
+fn a_grid_fetches_its_model_too() {
+    let bench = Bench::with(postcard());
+    let words = ["grid", "a red lighthouse", "-m", "lab/flow", "--axis", "steps=1,2", "-s", "3", "-o", "out/grid"];
+    bench.run(&words).ok();
+    assert!(bench.sandbox.path().join("out/grid/grid.json").exists());
+}
+
+#[test]
 fn progress_is_told_as_json_too() {
     let bench = Bench::with(postcard());
     let pull = ["models", "pull", "lab/flow", "--progress", "json", "--json"];

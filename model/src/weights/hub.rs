@@ -103,7 +103,7 @@ impl Hub {
     /// Throws the content of `file` away, so that fetching brings it again.
     ///
     /// # Errors
-    /// [`Error::Hub`] if it cannot be removed.
+    /// [`crate::Error::Hub`] if it cannot be removed.
     pub fn discard(&self, reference: &Reference, file: &str) -> Result<()> {
         let (Some(cache), Some(path)) = (self.cache(), self.snapshot(reference).map(|folder| folder.join(file))) else {
             return Ok(());
