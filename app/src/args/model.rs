@@ -13,7 +13,7 @@ use crate::shelf::Shelf;
 /// Options that say which model is opened, and how.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Model {
-    /// A model's name (`flowline models`), its diffusers folder, one file of it (safetensors or GGUF), or owner/repo[:file] on
+    /// A model's name (`flowline models`), its diffusers folder, one file of it (safetensors or GGUF), or owner/repo:file on
     /// the Hub
     ///
     /// What is on the Hub and not on this machine is fetched first. What a file lacks is looked for beside it, in its ComfyUI

@@ -49,7 +49,7 @@ pub struct Json {
 /// Options of `models show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// A model's name, or owner/repo[:file]
+    /// A model's name, owner/repo or owner/repo:file
     #[arg(value_parser = values::model_parser(), hide_possible_values = true)]
     pub model: String,
     /// How it is printed.
@@ -60,7 +60,7 @@ pub struct Show {
 /// Options of `models pull`.
 #[derive(Debug, Args)]
 pub struct Pull {
-    /// A model's name, or owner/repo[@revision][:file]
+    /// A model's name, owner/repo, owner/repo@revision or owner/repo:file
     #[arg(value_parser = values::model_parser(), hide_possible_values = true)]
     pub model: String,
     /// Hash what is here first, and fetch again what is damaged
@@ -94,7 +94,7 @@ pub struct Add {
 /// Options of `models check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// A model's name, or owner/repo[:file]; without it, all that is here
+    /// A model's name, owner/repo or owner/repo:file; without it, all that is here
     #[arg(value_parser = values::model_parser(), hide_possible_values = true)]
     pub model: Option<String>,
     /// How to tell what is going on, on standard error
@@ -108,7 +108,7 @@ pub struct Check {
 /// Options of `models remove`.
 #[derive(Debug, Args)]
 pub struct Remove {
-    /// A model's name, or owner/repo[:file]
+    /// A model's name, owner/repo or owner/repo:file
     #[arg(value_parser = values::model_parser(), hide_possible_values = true)]
     pub model: String,
     /// Say what would be removed, and remove nothing
