@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use flowline_model::text::{Frame, Tokenizer};
-use flowline_model::weights::{Adapters, HashCache, Targets, Weights};
+use flowline_model::weights::identify::identify;
+use flowline_model::weights::{Adapters, HashCache, ModelFiles, Targets, TensorFile, Weights};
 use flowline_model::{Lora, LoraFile};
 use memory::{Counting, largest_piece};
 use mutation::fuzz;
@@ -107,36 +108,6 @@ fn no_adapter_stops_the_reader() {
 #[test]
 fn no_gguf_stops_the_reader() {
     fuzz_weights("gguf", &["gguf/flux1-dev-tiny-Q4_0.gguf", "gguf/flux1-dev-tiny-Q8_0.gguf"]);
-}
-
-#[test]
-fn no_adapter_stops_the_reader() {
-    const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
-    let weights = Weights::open(&fixture("flux_dev").join(TRANSFORMER)).unwrap();
-    let names: Vec<String> = weights.tensors().map(|(name, _)| name.to_owned()).collect();
-    let mut targets = Targets::default();
-    targets.add(TRANSFORMER, &weights);
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("adapter.safetensors");
-    let read = |path: &Path| {
-        let lora = Lora { file: LoraFile::Path(path.to_owned()), scale: 0.5 };
-        let adapters = Adapters::open(&[lora], &targets, &mut HashCache::default())?;
-        for name in &names {
-            adapters.low_rank(TRANSFORMER, name, &Device::Cpu)?;
-        }
-        adapters.finish(TRANSFORMER, |_| true)
-    };
-    let files = ["kohya", "diffusers", "authors"].map(|naming| format!("lora/flux_dev/{naming}.safetensors"));
-    let good = seeds(&files.each_ref().map(String::as_str));
-    for good in &good {
-        fs::write(&path, good).unwrap();
-        read(&path).unwrap();
-    }
-    fuzz("adapter", &good, |input| {
-        fs::write(&path, input).unwrap();
-        let (_, largest) = largest_piece(|| read(&path));
-        assert!(largest <= LARGEST, "{largest} bytes at once for a file of {}", input.len());
-    });
 }
 
 #[test]
