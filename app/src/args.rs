@@ -4,6 +4,7 @@
 mod beginning;
 pub mod grid;
 mod model;
+pub mod models;
 mod playground;
 mod plot;
 mod refusal;
@@ -20,6 +21,7 @@ use crate::{Registry, Result};
 pub use beginning::Beginning;
 pub use grid::Grid;
 pub use model::Model;
+pub use models::Models;
 pub use playground::Playground;
 pub use plot::Plot;
 pub use values::{BranchPoint, PICTURES_AT_ONCE, Seeds, Sigmas, TiltBy, listed_sigmas};
@@ -45,8 +47,8 @@ pub enum Command {
     /// List the samplers, schedules and guidance rules, or tell all that is known about one
     #[command(aliases = ["schedules", "guidances", "rules"])]
     Samplers(Samplers),
-    /// List the models
-    Models(Listing),
+    /// List the models, fetch them, add your own, check and remove them
+    Models(Models),
     /// Show what a picture's record says
     Inspect(Inspect),
     /// Judge the samplers against closed forms, or a picture against its record
@@ -60,14 +62,6 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-}
-
-/// Options of the commands that list something.
-#[derive(Debug, clap::Args)]
-pub struct Listing {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Options of `samplers`.

@@ -9,6 +9,7 @@ pub mod brought;
 pub mod completions;
 pub mod dry_run;
 pub mod events;
+pub mod fetching;
 pub mod generate;
 pub mod grid;
 pub mod inspect;
@@ -25,7 +26,7 @@ pub mod verify;
 use crate::args::Command;
 use crate::{Exit, Registry, Result};
 
-/// Does what a command asks for. `generate` and `grid` tell their failures themselves, in the form
+/// Does what a command asks for. `generate`, `grid` and `models` tell their failures themselves, in the form
 /// their progress has.
 ///
 /// # Errors
@@ -35,7 +36,7 @@ pub fn run(command: &Command, registry: &Registry) -> Result<Exit> {
         Command::Generate(args) => return Ok(generate::run(args, registry)),
         Command::Grid(args) => return Ok(grid::run(args, registry)),
         Command::Samplers(args) => samplers::run(args, registry)?,
-        Command::Models(listing) => models::list(listing.json)?,
+        Command::Models(args) => return Ok(models::run(args)),
         Command::Verify(args) => return verify::run(args, registry),
         Command::Plot(args) => return plot::run(args),
         Command::Playground(args) => return playground::run(args, registry),

@@ -21,6 +21,7 @@ pub mod playground;
 pub mod plot;
 pub mod record;
 pub mod registry;
+pub mod shelf;
 pub mod trace;
 
 use std::ffi::OsString;

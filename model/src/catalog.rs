@@ -1,8 +1,11 @@
 //! The one list of models: what they are called, where their files are, what they like.
 
+mod hosted;
+
 use flowline_sampler::catalog::Choice;
 
 use crate::{Error, Result};
+pub use hosted::{Alternative, Hosted};
 
 /// A model people can name, or a kind of model that a folder can hold.
 #[derive(Debug, PartialEq)]
@@ -32,8 +35,8 @@ pub struct Entry {
 pub enum Source {
     /// Built into the program: path inside the model's folder, and bytes.
     Embedded(&'static [(&'static str, &'static [u8])]),
-    /// In a folder on the user's disk, in diffusers' layout, named with `-m PATH`.
-    Folder,
+    /// On the Hub, fetched into the cache that its programs share.
+    Hub(&'static Hosted),
 }
 
 /// What a model likes.
@@ -106,9 +109,9 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "flux-schnell",
         aliases: &["schnell", "flux1-schnell", "flux.1-schnell"],
-        about: "FLUX.1 [schnell], 12 B parameters, 1 to 4 steps; from a diffusers folder of yours",
+        about: "FLUX.1 [schnell], 12 B parameters, 1 to 4 steps",
         licence: "Apache-2.0",
-        source: Source::Folder,
+        source: Source::Hub(&hosted::FLUX_SCHNELL),
         defaults: Defaults {
             size: (1024, 1024),
             steps: 4,
@@ -124,9 +127,9 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "flux-dev",
         aliases: &["dev", "flux1-dev", "flux.1-dev"],
-        about: "FLUX.1 [dev], 12 B parameters, guidance-distilled; from a diffusers folder of yours",
+        about: "FLUX.1 [dev], 12 B parameters, guidance-distilled",
         licence: "FLUX.1 [dev] Non-Commercial",
-        source: Source::Folder,
+        source: Source::Hub(&hosted::FLUX_DEV),
         defaults: Defaults {
             size: (1024, 1024),
             steps: 28,
@@ -143,9 +146,9 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "flux-krea-dev",
         aliases: &["krea-dev", "flux1-krea-dev", "flux.1-krea-dev"],
-        about: "FLUX.1 Krea [dev], 12 B parameters, dev trained for photographs; from a diffusers folder of yours",
+        about: "FLUX.1 Krea [dev], 12 B parameters, dev trained for photographs",
         licence: "FLUX.1 [dev] Non-Commercial",
-        source: Source::Folder,
+        source: Source::Hub(&hosted::FLUX_KREA_DEV),
         defaults: Defaults {
             size: (1024, 1024),
             steps: 28,
@@ -164,9 +167,9 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "sd3-medium",
         aliases: &["sd3", "stable-diffusion-3-medium"],
-        about: "Stable Diffusion 3 medium, 2 B parameters; from a diffusers folder of yours",
+        about: "Stable Diffusion 3 medium, 2 B parameters",
         licence: STABILITY,
-        source: Source::Folder,
+        source: Source::Hub(&hosted::SD3_MEDIUM),
         defaults: sd3(28, 5.0),
         trained_size: None,
         text_length: 256,
@@ -175,9 +178,9 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "sd3.5-medium",
         aliases: &["sd35-medium", "stable-diffusion-3.5-medium"],
-        about: "Stable Diffusion 3.5 medium, 2.2 B parameters; from a diffusers folder of yours",
+        about: "Stable Diffusion 3.5 medium, 2.2 B parameters",
         licence: STABILITY,
-        source: Source::Folder,
+        source: Source::Hub(&hosted::SD35_MEDIUM),
         defaults: sd3(28, 4.5),
         trained_size: None,
         text_length: 256,
@@ -187,9 +190,9 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "sd3.5-large",
         aliases: &["sd35-large", "stable-diffusion-3.5-large"],
-        about: "Stable Diffusion 3.5 large, 8.1 B parameters; from a diffusers folder of yours",
+        about: "Stable Diffusion 3.5 large, 8.1 B parameters",
         licence: STABILITY,
-        source: Source::Folder,
+        source: Source::Hub(&hosted::SD35_LARGE),
         defaults: sd3(28, 4.5),
         trained_size: None,
         text_length: 256,
@@ -198,9 +201,9 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "sd3.5-large-turbo",
         aliases: &["sd35-large-turbo", "stable-diffusion-3.5-large-turbo"],
-        about: "Stable Diffusion 3.5 large turbo, 8.1 B parameters, 4 steps; from a diffusers folder of yours",
+        about: "Stable Diffusion 3.5 large turbo, 8.1 B parameters, 4 steps",
         licence: STABILITY,
-        source: Source::Folder,
+        source: Source::Hub(&hosted::SD35_LARGE_TURBO),
         defaults: sd3(4, 1.0),
         trained_size: None,
         text_length: 256,

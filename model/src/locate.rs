@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{self, Entry};
+use crate::catalog::{self, Entry, Source};
 use crate::model_index::ModelIndex;
 use crate::opening::Opening;
+use crate::weights::hub::{HubModel, Reference};
 use crate::weights::identify::{Inferred, Layout, Role};
 use crate::weights::{Assembled, ModelFiles};
 use crate::{Error, Result, Warning};
@@ -26,6 +27,8 @@ pub(crate) struct Located {
     pub(crate) files: ModelFiles,
     /// The catalogue entry whose defaults apply, if it was named.
     pub(crate) entry: Option<&'static Entry>,
+    /// What the model is called, where its files are called something else.
+    pub(crate) name: Option<String>,
     /// What was guessed on the way.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -49,23 +52,25 @@ pub(crate) fn locate(opening: &Opening) -> Result<Located> {
     let kind = opening.kind.as_deref().map(kind_named).transpose()?;
     let base = base(opening)?;
     let named = opening.parts.named().next().is_some() || !opening.pieces.is_empty();
+    // A folder in the Hub's cache is called by its commit.
+    let name = hosted(opening).filter(|_| opening.parts.transformer.is_none()).map(|model| model.name());
     let located = match base {
         Base::Files(ModelFiles::Embedded(files), entry) if !named => {
-            Located { files: ModelFiles::Embedded(files), entry, warnings: Vec::new() }
+            Located { files: ModelFiles::Embedded(files), entry, name: None, warnings: Vec::new() }
         }
         Base::Files(files, entry) => {
             let (files, warnings) = Assembly::new(opening).over(files)?;
-            Located { files, entry, warnings }
+            Located { files, entry, name, warnings }
         }
         Base::File(path) => {
             let mut assembly = Assembly::new(opening);
             assembly.offer(Loose::open(&path)?);
             let (files, warnings) = assembly.alone()?;
-            Located { files, entry: None, warnings }
+            Located { files, entry: None, name, warnings }
         }
         Base::Nothing(entry) => {
             let (files, warnings) = Assembly::new(opening).alone()?;
-            Located { entry: checked(entry, &files)?, files, warnings }
+            Located { entry: checked(entry, &files)?, files, name, warnings }
         }
     };
     Ok(match kind {
@@ -90,17 +95,29 @@ fn base(opening: &Opening) -> Result<Base> {
     }
     match catalog::find(model) {
         Ok(entry) => match entry.source {
-            catalog::Source::Embedded(files) => Ok(Base::Files(ModelFiles::Embedded(files), Some(entry))),
-            catalog::Source::Folder if is_path(model) => at(Path::new(model)),
-            catalog::Source::Folder if whole => Ok(Base::Nothing(Some(entry))),
-            catalog::Source::Folder => {
-                let what = format!("{} is not built in, and this version does not download models", entry.name);
-                Err(Error::invalid(what, "name its diffusers folder: -m path/to/folder"))
-            }
+            Source::Embedded(files) => Ok(Base::Files(ModelFiles::Embedded(files), Some(entry))),
+            Source::Hub(_) if is_path(model) => at(Path::new(model)),
+            Source::Hub(_) if whole => Ok(Base::Nothing(Some(entry))),
+            Source::Hub(_) => fetched(opening, Some(entry)),
         },
+        Err(_) if hosted(opening).is_some() => fetched(opening, None),
         Err(_) if is_path(model) => at(Path::new(model)),
         Err(unknown) => Err(unknown),
     }
+}
+
+/// The model on the Hub that is meant; a file or folder goes before a repository of the same name.
+fn hosted(opening: &Opening) -> Option<HubModel> {
+    if Path::new(&opening.model).exists() { None } else { HubModel::named(&opening.model) }
+}
+
+/// What was fetched from the Hub.
+fn fetched(opening: &Opening, entry: Option<&'static Entry>) -> Result<Base> {
+    let Some(hosted) = hosted(opening) else { return at(Path::new(&opening.model)) };
+    Ok(match at(&hosted.here(&opening.hub)?)? {
+        Base::Files(files, _) => Base::Files(files, entry),
+        other => other,
+    })
 }
 
 /// What is at a path.
@@ -250,7 +267,10 @@ impl<'a> Assembly<'a> {
             }
         }
         let own = Some(PathBuf::from(&self.opening.model)).filter(|path| path.is_dir());
-        let more: Vec<PathBuf> = own.into_iter().chain(self.opening.places.iter().cloned()).collect();
+        let hub = &self.opening.hub;
+        let fetched =
+            layout.repositories.iter().filter_map(|repository| hub.snapshot(&Reference::parse(repository).ok()?));
+        let more: Vec<PathBuf> = own.into_iter().chain(self.opening.places.iter().cloned()).chain(fetched).collect();
         let places = Places::around(self.parts.values().flat_map(|part| &part.files), &more);
         let mut sizes = sizes.clone();
         // The wider encoder first: how wide the narrower must be follows from it.
@@ -309,7 +329,8 @@ impl<'a> Assembly<'a> {
         let usual = layout.slots.iter().find(|slot| slot.role == role).map_or("the file", |slot| slot.usual);
         let option = role.key().replace('_', "-");
         let hint = format!(
-            "put {usual} beside it, or into models/{} of its ComfyUI folder, or name it: --{option} FILE",
+            "`flowline models pull {usual}` fetches one; or put one beside it or into models/{} of its ComfyUI folder, or \
+             name it: --{option} FILE",
             search::comfyui_folder(role)
         );
         Error::invalid(what, hint)

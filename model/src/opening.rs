@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::weights::hub::Hub;
 use crate::weights::identify::Role;
 use crate::weights::{HashCache, Holding};
 use crate::{LoraRecord, ModelRecord, WeightRecord};
@@ -10,9 +11,11 @@ use crate::{LoraRecord, ModelRecord, WeightRecord};
 /// A model as somebody names it, and how it is to be opened.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Opening {
-    /// A name in the catalogue, or the path of a folder or of a file; empty if `parts` or `pieces` bring the
-    /// transformer.
+    /// A name in the catalogue, the path of a folder or of a file, or `owner/repo[:file]` on the Hub; empty if `parts` or
+    /// `pieces` bring the transformer.
     pub model: String,
+    /// Where models from the Hub lie on this machine. Opening fetches nothing.
+    pub hub: Hub,
     /// Parts that are named one by one, in the place of the model's own.
     pub parts: Parts,
     /// Files whose parts are told by their tensors: whatever `model` and `parts` lack is taken from them first.

@@ -74,11 +74,11 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Invalid`] if there is no such model, else what is wrong with its files.
     pub fn open_as(opening: &Opening) -> Result<Self> {
-        let Located { files, entry, warnings } = locate(opening)?;
+        let Located { files, entry, name, warnings } = locate(opening)?;
         let mut hashes = HashCache::open(opening.cache.as_deref());
         let spec = Spec::open(&files, entry, &mut hashes)?.held(&files, opening.holding, opening.memory)?;
         let mut spec = spec.adapted(&opening.loras, &files, &mut hashes)?;
-        spec.opened_as(opening, warnings);
+        spec.opened_as(opening, name, warnings);
         Ok(Self {
             spec,
             files,

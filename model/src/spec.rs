@@ -181,7 +181,11 @@ impl Spec {
             targets.add(file, &files.weights(file)?);
         }
         self.adapters = Adapters::open(loras, &targets, hashes)?;
-        self.memory[1] += Memory::heap(self.adapters.parameters().saturating_mul(size_of::<f32>() as u64));
+        let added =
+            |is: fn(&str) -> bool| Memory::heap(self.adapters.parameters(is).saturating_mul(size_of::<f32>() as u64));
+        let [text, transformer, autoencoder] = self.memory;
+        self.memory =
+            [text + added(|file| file != TRANSFORMER), transformer + added(|file| file == TRANSFORMER), autoencoder];
         self.warnings.extend(self.adapters.applied().filter_map(Applied::warning));
         Ok(self)
     }
@@ -209,7 +213,8 @@ impl Spec {
     }
 
     /// Notes how the model was opened, as far as a record must say it, and what was guessed on the way.
-    pub(crate) fn opened_as(&mut self, opening: &Opening, warnings: Vec<Warning>) {
+    pub(crate) fn opened_as(&mut self, opening: &Opening, name: Option<String>, warnings: Vec<Warning>) {
+        self.name = name.unwrap_or_else(|| std::mem::take(&mut self.name));
         self.kind = opening.kind.as_ref().map(|_| self.entry.name.to_owned());
         self.warnings.splice(0..0, warnings);
     }

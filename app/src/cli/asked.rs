@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
+use flowline_model::weights::hub::HubModel;
 use flowline_model::{Draft, ModelRecord, Opening, Request, Warning, catalog};
 
 use super::branch::From;
@@ -67,7 +68,7 @@ impl Asked {
             asked.draft.prompt.clone_from(first);
         }
         asked.warnings.extend(choose(&mut asked.draft, args)?);
-        asked.warnings.extend(adapters_in_text(&asked.draft));
+        asked.warnings.extend(adapters_in_text(asked.prompts.iter().chain(&asked.draft.negative_prompt)));
         if let Some(batch) = args.batch {
             asked.batch = batch;
             if asked.draft.seeds.len() > 1 {
@@ -122,10 +123,10 @@ pub fn seen_model(model: &ModelRecord, file: &str) -> Result<Opening> {
         return Ok(Opening::recorded(model, None));
     }
     let seen = cache_folder().ok().and_then(|cache| Opening::seen(model, &cache));
-    match (seen, known) {
-        (Some(seen), _) => Ok(seen),
-        (None, Some(_)) => Ok(Opening::recorded(model, None)),
-        (None, None) => {
+    match seen {
+        Some(seen) => Ok(seen),
+        None if known.is_some() || HubModel::named(&model.name).is_some() => Ok(Opening::recorded(model, None)),
+        None => {
             let what = format!("{file} was made with the model '{}', which is not where it was", model.name);
             Err(Failure::new(what, "say where it is: -m path/to/folder, or the path of its file"))
         }
@@ -188,9 +189,8 @@ fn choose(draft: &mut Draft, args: &Generate) -> Result<Option<Warning>> {
 }
 
 /// That a prompt names adapters as sd-cli and the web UIs read it (`<lora:cats:0.8>`): it is text to every model here.
-fn adapters_in_text(draft: &Draft) -> Option<Warning> {
-    let texts = [Some(&draft.prompt), draft.negative_prompt.as_ref()];
-    let named = texts.into_iter().flatten().find_map(|text| {
+fn adapters_in_text<'a>(mut texts: impl Iterator<Item = &'a String>) -> Option<Warning> {
+    let named = texts.find_map(|text| {
         let (_, from) = text.split_once("<lora:")?;
         let (named, _) = from.split_once('>')?;
         Some(named.to_owned())

@@ -10,7 +10,7 @@ use super::asked::{Asked, counted_on};
 use super::beside::Files;
 use super::interrupt::Interrupt;
 use super::progress::Reporter;
-use super::{brought, dry_run, output};
+use super::{brought, dry_run, fetching, output};
 use crate::args::{Generate, PICTURES_AT_ONCE};
 use crate::library::{Destination, Library, SaveOptions, Saved, cache_folder, default_folder};
 use crate::{Exit, Failure, Registry, Result};
@@ -37,6 +37,9 @@ fn make(args: &Generate, registry: &Registry, reporter: &mut Reporter) -> Result
     let library = Library::new(destination, save);
     if !args.dry_run {
         library.check()?;
+    }
+    if !args.dry_run && fetching::fetch_missing(&asked.opening, reporter)?.is_break() {
+        return Ok(Exit::Cancelled);
     }
     let cache = cache_folder().map_err(|warning| reporter.warning(&warning)).ok();
     let mut pipeline = registry.open(&Opening { cache, ..asked.opening.clone() })?;

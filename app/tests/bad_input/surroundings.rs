@@ -80,6 +80,27 @@ pub fn prepare(name: &str, dir: &Path) {
         "no-sigmas" => write("sigmas.txt", b"a few\nwords"),
         "sigmas-that-rise" => write("sigmas.txt", b"0.5\n1\n0\n"),
         "tensors" => tensors(dir, "run.safetensors", &["x"]),
+        "an-adapter" => adapter(dir, &pair("transformer.single_transformer_blocks.0.attn.to_q"), 0.01),
+        "an-adapter-without-numbers" => {
+            adapter(dir, &pair("transformer.single_transformer_blocks.0.attn.to_q"), f32::NAN);
+        }
+        "an-adapter-with-more" => {
+            let [down, up] = pair("lora_unet_single_blocks_0_linear2");
+            let more = (".diff_b", "lora_unet_single_blocks_0_linear2", vec![256]);
+            adapter(dir, &[(down.0, down.1, vec![2, 1280]), up, more], 0.01);
+        }
+        "an-adapter-of-SDXL" => adapter(dir, &pair("lora_unet_input_blocks_4_1_proj_in"), 0.01),
+        "an-adapter-of-FLUX" => {
+            let [down, up] = pair("transformer.single_transformer_blocks.0.attn.to_q");
+            adapter(dir, &[(down.0, down.1, vec![1, 3072]), (up.0, up.1, vec![3072, 1])], 0.01);
+        }
+        "half-an-adapter" => adapter(dir, &pair("transformer.x_embedder")[..1], 0.01),
+        "a-DoRA" => {
+            let module = "transformer.single_transformer_blocks.0.attn.to_q";
+            let [down, up] = pair(module);
+            adapter(dir, &[down, up, (".lora_magnitude_vector", module, vec![256])], 0.01);
+        }
+        "a-pickled-adapter" => write("cats.pt", b"\x80\x02}q\x00."),
         "a-table" => table(dir, "euler,4,0.5,1"),
         "an-empty-table" => write("results.csv", b" \n"),
         "a-table-without-rows" => write("results.csv", b"sampler,evaluations,distance,order\n"),
@@ -129,6 +150,14 @@ pub fn prepare(name: &str, dir: &Path) {
         "a-model-with-HTML-for-its-index" => {
             model(&|model| fs::write(model.join("model_index.json"), b"<html>").expect("the file"));
         }
+        "a-model-whose-GGUF-is-cut" => model(&|model| {
+            // Version 3, one tensor, no keys.
+            let header = [&b"GGUF"[..], &3u32.to_le_bytes(), &1u64.to_le_bytes(), &[0; 8]].concat();
+            fs::write(model.join(TRANSFORMER), header).expect("the file");
+        }),
+        "a-model-that-is-a-pickle" => model(&|model| {
+            fs::write(model.join(TRANSFORMER), b"PK\x03\x04\x00\x00\x08\x08archive/data.pkl").expect("the file");
+        }),
         "a-model-with-another-width" => model(&|model| {
             replace(
                 &model.join("transformer/config.json"),
@@ -168,6 +197,33 @@ pub fn prepare(name: &str, dir: &Path) {
 fn table(dir: &Path, row: &str) {
     let text = format!("sampler,evaluations,distance,order\n{row}\n");
     fs::write(dir.join("results.csv"), text).expect("a file");
+}
+
+/// A tensor of an adapter: what its name ends in, its module, its shape.
+type Factor = (&'static str, &'static str, Vec<usize>);
+
+/// The two factors of a module that is 256 wide.
+fn pair(module: &'static str) -> [Factor; 2] {
+    let [down, up] = match module.starts_with("lora_") {
+        true => [".lora_down.weight", ".lora_up.weight"],
+        false => [".lora_A.weight", ".lora_B.weight"],
+    };
+    [(down, module, vec![2, 256]), (up, module, vec![256, 2])]
+}
+
+/// An adapter of these factors, all of whose numbers are `value`.
+fn adapter(dir: &Path, factors: &[Factor], value: f32) {
+    let (mut header, mut end) = (serde_json::Map::new(), 0);
+    for (ending, module, shape) in factors {
+        let begin = end;
+        end += 4 * shape.iter().product::<usize>();
+        let said = json!({ "dtype": "F32", "shape": shape, "data_offsets": [begin, end] });
+        header.insert(format!("{module}{ending}"), said);
+    }
+    let header = Value::from(header).to_string();
+    let numbers: Vec<u8> = (0..end / 4).flat_map(|_| value.to_le_bytes()).collect();
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &numbers].concat();
+    fs::write(dir.join("cats.safetensors"), bytes).expect("a file");
 }
 
 /// A trace with one step.

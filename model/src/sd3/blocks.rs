@@ -26,7 +26,7 @@ impl JointBlock {
         Ok(Self {
             text: match layer + 1 == config.num_layers {
                 true => Text::Last(LastText::load(sizes, reader)?),
-                false => Text::Whole(Stream::load(sizes, 2, reader, &TEXT)?),
+                false => Text::Whole(Box::new(Stream::load(sizes, 2, reader, &TEXT)?)),
             },
             image: Stream::load(sizes, if dual { 3 } else { 2 }, reader, &IMAGE)?,
             attn2: dual.then(|| SelfAttention::load(sizes, &reader.at("attn2"))).transpose()?,
@@ -68,7 +68,7 @@ impl JointBlock {
 #[derive(Debug)]
 enum Text {
     /// The text goes on to the next block.
-    Whole(Stream),
+    Whole(Box<Stream>),
     /// The text is only looked at (`context_pre_only` of diffusers).
     Last(LastText),
 }

@@ -263,7 +263,7 @@ impl Fallbacks {
 }
 
 /// Whether networks read it as a matrix.
-fn is_matrix(name: &str) -> bool {
+pub(super) fn is_matrix(name: &str) -> bool {
     name == "weight" || name.ends_with(".weight")
 }
 

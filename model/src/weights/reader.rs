@@ -177,6 +177,47 @@ impl Weights {
         }
     }
 
+    /// The name that errors print.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The shape of a tensor, how it is stored, and whether there are scales beside it.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`], [`Error::TensorDtype`].
+    pub(super) fn stored(&self, tensor: &str) -> Result<(&[usize], Encoding, bool)> {
+        let (place, file) = self.place(tensor, &[])?;
+        let encoding = file.encoding(&place.name, &place.stored)?;
+        Ok((&place.shape, encoding, self.scales.scaled(&place.name)))
+    }
+
+    /// The parts that a tensor consists of.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`], [`Error::TensorDtype`], [`Error::WeightFile`].
+    pub(super) fn segments(&self, tensor: &str) -> Result<Vec<Segment>> {
+        let (place, file) = self.place(tensor, &[])?;
+        self.segments_of(place, file, place.shape.iter().skip(1).product())
+    }
+
+    /// Where a tensor is.
+    fn place(&self, tensor: &str, expected: &[usize]) -> Result<(&Place, &TensorFile)> {
+        let place = self.tensors.get(tensor);
+        place.and_then(|place| Some((place, self.files.get(place.file)?))).ok_or_else(|| {
+            let (file, tensor) = (self.name.clone(), tensor.to_owned());
+            Error::MissingTensor { file, tensor, expected: expected.to_vec() }
+        })
+    }
+
+    fn segments_of(&self, place: &Place, file: &TensorFile, columns: usize) -> Result<Vec<Segment>> {
+        let (encoding, ranges) = file.rows(&place.name, &place.stored, place.rows)?;
+        let scales = self.scales.taken(&self.files, &place.name, &place.stored, place.rows)?;
+        let segments = ranges.into_iter().zip(scales);
+        let segments = segments.map(|(range, scale)| Segment { bytes: file.bytes(), range, encoding, columns, scale });
+        Ok(segments.collect())
+    }
+
     /// The name of the file that holds a tensor.
     fn file_of(&self, place: &Place) -> &str {
         self.files.get(place.file).map_or(&self.name, TensorFile::name)
@@ -239,7 +280,7 @@ impl<'a> Reader<'a> {
     pub fn tensor(&self, name: &str, shape: impl Into<Shape>) -> Result<Tensor> {
         let (name, shape) = (self.full(name), shape.into());
         let segments = self.take(&name, shape.dims())?;
-        let tensor = Tensor::from_vec(decoded(&segments, shape.elem_count()), shape, self.device)?;
+        let tensor = Tensor::from_vec(decoded(&segments), shape, self.device)?;
         debug_assert_eq!(tensor.dtype(), DType::F32);
         Ok(tensor)
     }
@@ -252,17 +293,15 @@ impl<'a> Reader<'a> {
     pub fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<Weight> {
         let (name, dims) = (self.full(name), (rows, columns));
         let segments = self.take(&name, &[rows, columns])?;
-        let numbers = rows * columns;
-        let dense = || -> Result<Weight> {
-            Ok(Weight::Dense(Tensor::from_vec(decoded(&segments, numbers), dims, self.device)?))
-        };
+        let dense =
+            || -> Result<Weight> { Ok(Weight::Dense(Tensor::from_vec(decoded(&segments), dims, self.device)?)) };
         let Some(stored) = segments.first().map(|segment| segment.encoding) else { return dense() };
         let scaled = segments.iter().any(|segment| segment.scale != Scale::One);
         let matrix = Matrix { name: &name, dims, stored, scaled };
         if let Some((wanted, instead)) = self.holding.fallback(matrix) {
             self.weights.fallbacks.note(wanted, instead);
         }
-        let anew = |encoding: Encoding| encoding.encode(&decoded(&segments, numbers));
+        let anew = |encoding: Encoding| encoding.encode(&decoded(&segments));
         Ok(match self.holding.form(matrix) {
             Form::Dense => dense()?,
             Form::Stored => match weight::Stored::new(segments.clone()) {
@@ -288,28 +327,20 @@ impl<'a> Reader<'a> {
     /// Notes that a tensor is read, and gives the parts it consists of.
     fn take(&self, name: &str, wanted: &[usize]) -> Result<Vec<Segment>> {
         let weights = self.weights;
-        let expected = || wanted.to_vec();
-        let place = weights.tensors.get(name);
-        let Some((place, file)) = place.and_then(|place| Some((place, weights.files.get(place.file)?))) else {
-            let (file, tensor) = (weights.name.clone(), name.to_owned());
-            return Err(Error::MissingTensor { file, tensor, expected: expected() });
-        };
+        let (place, file) = weights.place(name, wanted)?;
         if significant(&place.shape) != significant(wanted) {
             let (file, found) = (file.name().to_owned(), place.shape.clone());
-            return Err(Error::TensorShape { file, tensor: place.told(name), expected: expected(), found });
+            return Err(Error::TensorShape { file, tensor: place.told(name), expected: wanted.to_vec(), found });
         }
-        let (encoding, ranges) = file.rows(&place.name, &place.stored, place.rows)?;
-        let scales = weights.scales.taken(&weights.files, &place.name, &place.stored, place.rows)?;
         let columns = wanted.iter().skip(1).product();
-        let read = weights.bytes_read.get() + ranges.iter().map(|range| range.len() as u64).sum::<u64>();
-        let segments = ranges.into_iter().zip(scales);
-        let segments = segments.map(|(range, scale)| Segment { bytes: file.bytes(), range, encoding, columns, scale });
+        let segments = weights.segments_of(place, file, columns)?;
+        let read = weights.bytes_read.get() + segments.iter().map(|segment| segment.range.len() as u64).sum::<u64>();
         weights.bytes_read.set(read);
         weights.read.borrow_mut().insert(name.to_owned());
         if (self.on_read)(read).is_break() {
             return Err(Error::Cancelled);
         }
-        Ok(segments.collect())
+        Ok(segments)
     }
 
     /// What went wrong with a tensor, with its name and that of its file.
@@ -339,9 +370,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The numbers of all segments, `count` of them.
-fn decoded(segments: &[Segment], count: usize) -> Vec<f32> {
-    let mut values = vec![0.0; count];
+/// The numbers of all segments.
+pub(super) fn decoded(segments: &[Segment]) -> Vec<f32> {
+    let mut values = vec![0.0; segments.iter().map(Segment::numbers).sum()];
     let mut rest = values.as_mut_slice();
     for segment in segments {
         let (here, later) = rest.split_at_mut(segment.numbers().min(rest.len()));

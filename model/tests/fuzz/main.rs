@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use flowline_model::text::{Frame, Tokenizer};
-use flowline_model::weights::Weights;
+use flowline_model::weights::{Adapters, HashCache, Targets, Weights};
+use flowline_model::{Lora, LoraFile};
 use memory::{Counting, largest_piece};
 use mutation::fuzz;
 
@@ -67,6 +68,37 @@ fn no_safetensors_file_stops_the_reader() {
         "sd3/sd3_sai_names.safetensors",
     ];
     fuzz_weights("safetensors", &files);
+}
+
+#[test]
+fn no_adapter_stops_the_reader() {
+    const PART: &str = "transformer/diffusion_pytorch_model.safetensors";
+    let model = Weights::open(&fixture("flux_dev").join(PART)).unwrap();
+    let mut targets = Targets::default();
+    targets.add(PART, &model);
+    let folder = tempfile::tempdir().unwrap();
+    let (path, config) = (folder.path().join("adapter_model.safetensors"), folder.path().join("adapter_config.json"));
+    let good = seeds(&[
+        "lora/flux_dev/kohya.safetensors",
+        "lora/flux_dev/diffusers.safetensors",
+        "lora/flux_dev/xlabs.safetensors",
+        "lora/flux_dev/peft/adapter_model.safetensors",
+        "lora/flux_dev/peft/adapter_config.json",
+    ]);
+    let (weights, settings) = (good[3].clone(), good[4].clone());
+    fuzz("lora", &good, |input| {
+        let is_config = input.first() == settings.first();
+        fs::write(&path, if is_config { &weights } else { input }).unwrap();
+        fs::write(&config, if is_config { input } else { &settings }).unwrap();
+        let loras = [Lora { file: LoraFile::Path(path.clone()), scale: 0.8 }];
+        let ((), largest) = largest_piece(|| {
+            let Ok(adapters) = Adapters::open(&loras, &targets, &mut HashCache::default()) else { return };
+            for (tensor, _) in model.tensors() {
+                let _ = adapters.low_rank(PART, tensor, &Device::Cpu);
+            }
+        });
+        assert!(largest <= LARGEST, "{largest} bytes at once for a file of {}", input.len());
+    });
 }
 
 #[test]

@@ -7,16 +7,24 @@ pub(super) const NAMING: Naming = Naming {
     // FLUX.2 has no such tensor.
     sign: "vector_in.in_layer.weight",
     whole: "model.diffusion_model.",
-    blocks: "single_blocks.",
+    blocks: SINGLE_BLOCKS,
     parts,
-    modules: &[
+    architecture: Some("flux"),
+    tables: &[
         ("", "", OUTSIDE),
-        ("double_blocks.", "transformer_blocks.", DOUBLE),
-        ("single_blocks.", "single_transformer_blocks.", SINGLE),
-        ("double_blocks.", "transformer_blocks.", XLABS_DOUBLE),
-        ("single_blocks.", "single_transformer_blocks.", XLABS_SINGLE),
+        (DOUBLE_BLOCKS, "transformer_blocks.", DOUBLE),
+        (SINGLE_BLOCKS, "single_transformer_blocks.", SINGLE),
     ],
+    foreign: &[
+        (DOUBLE_BLOCKS, "transformer_blocks.", XLABS_DOUBLE),
+        (SINGLE_BLOCKS, "single_transformer_blocks.", XLABS_SINGLE),
+    ],
+    bare: &[],
+    leaves: |module| if module.ends_with("_norm") { &["scale"] } else { &["weight", "bias"] },
 };
+
+const DOUBLE_BLOCKS: &str = "double_blocks.";
+const SINGLE_BLOCKS: &str = "single_blocks.";
 
 const OUTSIDE: Modules = &[
     ("img_in", &[("x_embedder", ALL)]),
@@ -82,7 +90,7 @@ fn parts(name: &str, _last: usize) -> Option<Vec<Part>> {
     // The norms' weights are called so.
     let leaf = if leaf == "scale" { "weight" } else { leaf };
     for (theirs, ours, modules) in
-        [("double_blocks.", "transformer_blocks.", DOUBLE), ("single_blocks.", "single_transformer_blocks.", SINGLE)]
+        [(DOUBLE_BLOCKS, "transformer_blocks.", DOUBLE), (SINGLE_BLOCKS, "single_transformer_blocks.", SINGLE)]
     {
         if let Some((block, module)) = module.strip_prefix(theirs).and_then(|rest| rest.split_once('.')) {
             return parts_of(modules, &format!("{ours}{block}."), module, leaf);

@@ -1,15 +1,21 @@
 //! SD3 and SD3.5 as their authors name them (Stability-AI/sd3.5 `mmditx.py`; the same pairs are in diffusers'
 //! `single_file_utils.py`).
 
-use super::{ALL, K_OF_3, Modules, Naming, Part, Q_OF_3, SWAPPED, V_OF_3, parts_of};
+use super::{ALL, K_OF_3, Modules, Naming, Part, Q_OF_3, SWAPPED, V_OF_3, parts_of, weight_and_bias};
 
 pub(super) const NAMING: Naming = Naming {
     sign: "joint_blocks.0.x_block.attn.qkv.weight",
     whole: "model.diffusion_model.",
-    blocks: "joint_blocks.",
+    blocks: BLOCKS,
     parts,
-    modules: &[("", "", OUTSIDE), ("joint_blocks.", "transformer_blocks.", BLOCK)],
+    architecture: Some("sd3"),
+    tables: &[("", "", OUTSIDE), (BLOCKS, "transformer_blocks.", BLOCK)],
+    foreign: &[],
+    bare: &["pos_embed"],
+    leaves: weight_and_bias,
 };
+
+const BLOCKS: &str = "joint_blocks.";
 
 const OUTSIDE: Modules = &[
     ("x_embedder.proj", &[("pos_embed.proj", ALL)]),
@@ -56,7 +62,7 @@ fn parts(name: &str, last: usize) -> Option<Vec<Part>> {
         return Some(vec![Part::new("pos_embed.pos_embed".into(), ALL)]);
     }
     let (module, leaf) = name.rsplit_once('.')?;
-    let Some((block, module)) = module.strip_prefix("joint_blocks.").and_then(|rest| rest.split_once('.')) else {
+    let Some((block, module)) = module.strip_prefix(BLOCKS).and_then(|rest| rest.split_once('.')) else {
         return parts_of(OUTSIDE, "", module, leaf);
     };
     let at = format!("transformer_blocks.{block}.");

@@ -1,14 +1,18 @@
 //! The T5 encoder as llama.cpp names it in GGUF (gguf-py `tensor_mapping.py`, architectures `t5` and `t5encoder`; the same
 //! pairs are in city96/ComfyUI-GGUF `loader.py:144-159`).
 
-use super::{ALL, Modules, Naming, Part, parts_of};
+use super::{ALL, Modules, Naming, Part, parts_of, weight_and_bias};
 
 pub(super) const NAMING: Naming = Naming {
     sign: "enc.blk.0.attn_q.weight",
     whole: "",
     blocks: "enc.blk.",
     // Adapters of T5 are in transformers' names.
-    modules: &[],
+    architecture: None,
+    tables: &[],
+    foreign: &[],
+    bare: &[],
+    leaves: weight_and_bias,
     parts,
 };
 

@@ -1,14 +1,18 @@
 //! The autoencoder as latent diffusion, FLUX.1 and SD3 name it (CompVis/latent-diffusion and black-forest-labs/flux,
 //! `autoencoder.py`). The decoder's levels are numbered from the picture inwards, those of diffusers outwards.
 
-use super::{ALL, Naming, Part};
+use super::{ALL, Naming, Part, weight_and_bias};
 
 pub(super) const NAMING: Naming = Naming {
     sign: "decoder.mid.block_1.conv1.weight",
     whole: "first_stage_model.",
     blocks: "decoder.up.",
     parts,
-    modules: &[],
+    architecture: None,
+    tables: &[],
+    foreign: &[],
+    bare: &[],
+    leaves: weight_and_bias,
 };
 
 fn parts(name: &str, last: usize) -> Option<Vec<Part>> {
