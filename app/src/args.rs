@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use flowline_model::Rng;
+use flowline_model::catalog::Preset;
 use flowline_sampler::catalog::Choice;
 
 use crate::{Registry, Result};
@@ -154,6 +155,9 @@ pub struct Generate {
     #[arg(short, long, value_name = "N", aliases = ["batch-count", "num-images"], value_parser = values::batch, allow_hyphen_values = true)]
     pub batch: Option<usize>,
 
+    /// What applies to all that is not said: what the model likes, or what its authors' own program does
+    #[arg(long, value_name = "PRESET", value_parser = values::preset_parser(), conflicts_with_all = ["from", "branch"])]
+    pub preset: Option<Preset>,
     /// Number of steps
     #[arg(long, value_name = "N", aliases = ["num-inference-steps", "sampling-steps"], value_parser = values::steps, allow_hyphen_values = true)]
     pub steps: Option<usize>,

@@ -1,6 +1,7 @@
 //! The command that makes a picture again: "copy as command".
 
 use flowline_model::catalog::{self, Entry};
+use flowline_model::weights::{Activations, HeldAs, Holding};
 use flowline_model::{Latents, Request, Rng};
 use flowline_sampler::Schedule;
 use flowline_sampler::catalog::{Choice, Plan, Samplers, Schedules};
@@ -33,6 +34,13 @@ pub fn command_words(request: &Request) -> Vec<String> {
     }
     if entry != catalog::MODELS.first() {
         words.option("-m", &request.model.name);
+    }
+    let Holding { weights, activations } = request.model.holding;
+    if weights != HeldAs::Auto {
+        words.option("--weights", weights);
+    }
+    if activations != Activations::F32 {
+        words.option("--activations", activations.name());
     }
     for lora in &request.model.loras {
         // A strength stands behind the last `=`, so a name that has one needs it written out.

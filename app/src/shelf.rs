@@ -1,15 +1,18 @@
 //! The models this user has: those fetched from the Hub, and those added by their path.
 
 mod memory;
+mod pull;
 
 use std::path::{Path, PathBuf};
 
+use flowline_model::Opening;
 use flowline_model::catalog::{self, Entry, Source};
 use flowline_model::weights::hub::{Hub, HubModel};
 use flowline_model::weights::{ModelFiles, TensorFile};
 
 use crate::{Failure, Result};
 use memory::Memory;
+pub use pull::{Pulled, Pulling, Terms, pull};
 
 /// All models that are known, and where they are.
 #[derive(Debug)]
@@ -55,12 +58,17 @@ impl Shelf {
     }
 
     /// The path of the model that was added as `name`, else `name` itself.
-    pub fn path_or(&self, name: String) -> String {
+    fn path_or(&self, name: String) -> String {
         // What is in the catalogue cannot be taken by an added model.
         match self.memory.path(&name).filter(|_| !Path::new(&name).exists()) {
             Some(path) => path.to_string_lossy().into_owned(),
             None => name,
         }
+    }
+
+    /// `opening` with this user's names and Hub.
+    pub fn over(self, opening: Opening) -> Opening {
+        Opening { model: self.path_or(opening.model), hub: self.hub, ..opening }
     }
 
     /// Every model: the catalogue's in its order, then those fetched by their repository, then those added.

@@ -3,6 +3,7 @@
 mod sample;
 
 use flowline::command::{command_line, command_words};
+use flowline_model::weights::{Activations, Encoding, HeldAs, Holding};
 use flowline_sampler::catalog::Choice;
 use sample::{prompts, request};
 
@@ -36,6 +37,13 @@ fn everything_else_is_written_out() {
          1,2,8..10,18446744073709551614,18446744073709551615,3 --sampler langevin:scale=0.5 --steps 2 --schedule uniform \
          --cfg 1 --guidance 3.5"
     );
+}
+
+#[test]
+fn how_weights_are_held_is_written_out_where_it_decides_bits() {
+    let mut request = request("boat");
+    request.model.holding = Holding { weights: HeldAs::Encoded(Encoding::Q4K), activations: Activations::Q8 };
+    assert!(words(&request).join(" ").starts_with("boat --weights q4_k --activations q8 "));
 }
 
 #[test]

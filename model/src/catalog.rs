@@ -22,6 +22,8 @@ pub struct Entry {
     pub source: Source,
     /// What it likes, unless the user says otherwise.
     pub defaults: Defaults,
+    /// What its authors' own program runs it with, where that is known (`--preset reference`).
+    pub reference: Option<Defaults>,
     /// The only size it was trained at, where there is only one: width, height.
     pub trained_size: Option<(u32, u32)>,
     /// Tokens of text it reads (T5), unless its folder says otherwise.
@@ -52,6 +54,8 @@ pub struct Defaults {
     schedule: &'static str,
     /// Classifier-free guidance; 1 is off.
     pub cfg: f64,
+    /// The rule of guidance, in its written form, where it is not the plain one.
+    rule: Option<&'static str>,
     /// Distilled guidance, for models with a guidance embedding.
     pub guidance: Option<f64>,
 }
@@ -59,12 +63,70 @@ pub struct Defaults {
 impl Defaults {
     /// The sampler it likes.
     pub fn sampler(&self) -> Choice {
-        Choice::new(self.sampler)
+        written(self.sampler)
     }
 
     /// The schedule it likes.
     pub fn schedule(&self) -> Choice {
-        Choice::new(self.schedule)
+        written(self.schedule)
+    }
+
+    /// The rule of guidance it likes, where it is not the plain one.
+    pub fn rule(&self) -> Option<Choice> {
+        self.rule.map(written)
+    }
+}
+
+/// A choice as this file writes it; a test reads them all.
+fn written(text: &str) -> Choice {
+    text.parse().unwrap_or_else(|_| Choice::new(text))
+}
+
+/// Which of a model's sets of choices applies to all that is left open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preset {
+    /// [`Entry::defaults`].
+    #[default]
+    Default,
+    /// [`Entry::reference`].
+    Reference,
+}
+
+impl Preset {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Default, Self::Reference];
+
+    /// How it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Reference => "reference",
+        }
+    }
+
+    /// What it is, a line.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Default => "what the model likes",
+            Self::Reference => "what its authors' own program runs it with",
+        }
+    }
+}
+
+impl Entry {
+    /// The choices of `preset`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there are none.
+    pub fn preset(&self, preset: Preset) -> Result<&Defaults> {
+        match preset {
+            Preset::Default => Ok(&self.defaults),
+            Preset::Reference => self.reference.as_ref().ok_or_else(|| {
+                let known: Vec<_> = MODELS.iter().filter(|entry| entry.reference.is_some()).map(|e| e.name).collect();
+                let what = format!("nobody but its defaults says how {} should be run", self.name);
+                Error::invalid(what, format!("leave --preset out; there is a reference of {}", known.join(", ")))
+            }),
+        }
     }
 }
 
@@ -99,8 +161,10 @@ pub static MODELS: &[Entry] = &[
             sampler: "euler",
             schedule: "uniform",
             cfg: 2.5,
+            rule: None,
             guidance: None,
         },
+        reference: None,
         trained_size: Some((256, 256)),
         text_length: 24,
         skip_layers: &[],
@@ -118,8 +182,10 @@ pub static MODELS: &[Entry] = &[
             sampler: "euler",
             schedule: "uniform",
             cfg: 1.0,
+            rule: None,
             guidance: None,
         },
+        reference: Some(bfl(4, "uniform", None)),
         trained_size: None,
         text_length: 256,
         skip_layers: &[],
@@ -136,8 +202,10 @@ pub static MODELS: &[Entry] = &[
             sampler: "euler",
             schedule: "flux",
             cfg: 1.0,
+            rule: None,
             guidance: Some(3.5),
         },
+        reference: Some(bfl(50, "flux", Some(3.5))),
         trained_size: None,
         text_length: 512,
         skip_layers: &[],
@@ -155,8 +223,10 @@ pub static MODELS: &[Entry] = &[
             sampler: "euler",
             schedule: "flux",
             cfg: 1.0,
+            rule: None,
             guidance: Some(4.5),
         },
+        reference: None,
         trained_size: None,
         text_length: 512,
         skip_layers: &[],
@@ -171,6 +241,7 @@ pub static MODELS: &[Entry] = &[
         licence: STABILITY,
         source: Source::Hub(&hosted::SD3_MEDIUM),
         defaults: sd3(28, 5.0),
+        reference: Some(sai(50, 5.0, "sd3:shift=1")),
         trained_size: None,
         text_length: 256,
         skip_layers: &[],
@@ -182,6 +253,12 @@ pub static MODELS: &[Entry] = &[
         licence: STABILITY,
         source: Source::Hub(&hosted::SD35_MEDIUM),
         defaults: sd3(28, 4.5),
+        // Its guidance of skipped layers acts after 1 and before 20 % of the steps: along 50 steps of its grid these are
+        // the sigmas from 0.93 to 0.993. sd3_infer.py:587 and :641 pass the guidance 5, not the 4 of that configuration.
+        reference: Some(Defaults {
+            rule: Some("cfg+skip-layer:scale=2.5,low=0.925,high=0.995"),
+            ..sai(50, 5.0, "sd3")
+        }),
         trained_size: None,
         text_length: 256,
         // Stability-AI/sd3.5 sd3_infer.py:502-528, where it alone has them.
@@ -194,6 +271,7 @@ pub static MODELS: &[Entry] = &[
         licence: STABILITY,
         source: Source::Hub(&hosted::SD35_LARGE),
         defaults: sd3(28, 4.5),
+        reference: Some(sai(40, 4.5, "sd3")),
         trained_size: None,
         text_length: 256,
         skip_layers: &[],
@@ -205,6 +283,7 @@ pub static MODELS: &[Entry] = &[
         licence: STABILITY,
         source: Source::Hub(&hosted::SD35_LARGE_TURBO),
         defaults: sd3(4, 1.0),
+        reference: Some(sd3(4, 1.0)),
         trained_size: None,
         text_length: 256,
         skip_layers: &[],
@@ -216,7 +295,17 @@ const STABILITY: &str = "Stability AI Community (free below 1,000,000 US$ of rev
 
 /// What the SD3 models like; they differ in steps and guidance.
 const fn sd3(steps: usize, cfg: f64) -> Defaults {
-    Defaults { size: (1024, 1024), steps, sampler: "euler", schedule: "sd3", cfg, guidance: None }
+    Defaults { size: (1024, 1024), steps, sampler: "euler", schedule: "sd3", cfg, rule: None, guidance: None }
+}
+
+/// What Stability AI's own program runs them with (Stability-AI/sd3.5 `sd3_infer.py:502-528`).
+const fn sai(steps: usize, cfg: f64, schedule: &'static str) -> Defaults {
+    Defaults { sampler: "dpmpp2m", schedule, ..sd3(steps, cfg) }
+}
+
+/// What Black Forest Labs' own program runs them with (black-forest-labs/flux `cli.py:105-183`).
+const fn bfl(steps: usize, schedule: &'static str, guidance: Option<f64>) -> Defaults {
+    Defaults { size: (1360, 768), steps, sampler: "euler", schedule, cfg: 1.0, rule: None, guidance }
 }
 
 /// The entry called `name`.

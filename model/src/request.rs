@@ -14,6 +14,7 @@ use flowline_sampler::Schedule;
 use flowline_sampler::catalog::Choice;
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Preset;
 use crate::provenance::{LoraRecord, MadeWith, ModelRecord};
 use crate::rng::Rng;
 use crate::spec::Spec;
@@ -164,6 +165,7 @@ impl Request {
     pub fn to_draft(&self) -> Draft {
         Draft {
             prompt: self.prompt.clone(),
+            preset: Preset::Default,
             negative_prompt: Some(self.negative_prompt.clone()).filter(|text| !text.is_empty()),
             width: Some(self.width),
             height: Some(self.height),

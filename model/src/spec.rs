@@ -12,7 +12,7 @@ use crate::model_index::ModelIndex;
 use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
 use crate::vae::{Tiling, VaeConfig};
-use crate::weights::{Adapters, Applied, HashCache, Holding, Memory, ModelFiles, Targets};
+use crate::weights::{Activations, Adapters, Applied, HashCache, Holding, Memory, ModelFiles, Targets};
 use crate::{Error, Latents, Lora, Opening, Result, Warning};
 
 /// Everything a request is resolved against.
@@ -154,6 +154,13 @@ impl Spec {
             takes(&[TRANSFORMER], holding)?,
             takes(&[AUTOENCODER], Holding::DENSE)?,
         ];
+        let mut matrices = self.family.text_weights().into_iter().chain([TRANSFORMER]);
+        if holding.activations == Activations::Q8
+            && !matrices.try_fold(false, |some, file| Ok::<_, Error>(some || files.weights(file)?.packs(holding)))?
+        {
+            let message = "--activations q8 changes nothing here: no weights are quantised as it needs them";
+            self.warnings.push(Warning::new("activations-unused", message));
+        }
         (self.holding, self.limit) = (holding, limit);
         Ok(self)
     }

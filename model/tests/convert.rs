@@ -152,6 +152,24 @@ fn a_folder_with_a_converted_transformer_draws_what_the_folder_draws_encoded_on_
 }
 
 #[test]
+fn t5_is_written_in_the_names_of_llama_cpp_and_reads_back_as_it_is_encoded_on_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t5.gguf");
+    let source = Weights::open(&fixture("common/t5/model.safetensors")).unwrap();
+    convert(&source, &to(&path, Format::Gguf, Names::Authors, Some(Encoding::Q5_1)), &quiet).unwrap();
+    let file = TensorFile::open(&path).unwrap();
+    assert_eq!(file.facts()["general.architecture"], Fact::Text("t5encoder".into()));
+    for name in
+        ["token_embd.weight", "enc.blk.1.ffn_gate.weight", "enc.blk.0.attn_rel_b.weight", "enc.output_norm.weight"]
+    {
+        assert!(file.tensors().contains_key(name), "{name}");
+    }
+    let mut want = read(&source, Holding { weights: HeldAs::Encoded(Encoding::Q5_1), ..Holding::default() });
+    want.remove("encoder.embed_tokens.weight");
+    assert!(read(&Weights::open(&path).unwrap(), Holding::DENSE) == want);
+}
+
+#[test]
 fn what_cannot_be_written_is_refused_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/model.gguf");
@@ -165,7 +183,7 @@ fn what_cannot_be_written_is_refused_and_leaves_nothing_behind() {
     let good = to(&path, Format::Gguf, Names::Authors, Some(Encoding::Q8_0));
     let vae = Weights::open(&fixture("common/vae16/diffusion_pytorch_model.safetensors")).unwrap();
     let error = refused(&vae, &good);
-    assert!(error.ends_with("is not a transformer whose authors' names are known"), "{error}");
+    assert!(error.starts_with("the names that other programs read are not known for"), "{error}");
     let error = refused(&source, &Conversion { format: Format::Safetensors, ..good.clone() });
     assert_eq!(error, "a .safetensors file cannot hold q8_0");
     let gguf = Weights::open(&fixture("gguf/flux1-dev-tiny-Q4_0.gguf")).unwrap();

@@ -250,6 +250,19 @@ fn fallbacks_are_one_warning_with_counts() {
 }
 
 #[test]
+fn rounded_activations_that_meet_no_quantised_weights_are_a_warning() {
+    let folder = flux_folder("flux_dev");
+    let path = folder.path().to_str().unwrap();
+    let told = |weights| {
+        let holding = Holding { weights, activations: Activations::Q8 };
+        let pipeline = Pipeline::open_as(&Opening { holding, ..Opening::named(path, None) }).unwrap();
+        pipeline.spec().warnings().iter().any(|warning| warning.code == "activations-unused")
+    };
+    assert!(told(HeldAs::Auto) && told(HeldAs::F32));
+    assert!(!told(HeldAs::Encoded(Encoding::Q8_0)));
+}
+
+#[test]
 fn every_form_has_a_name_that_names_it() {
     for held in HeldAs::all() {
         assert_eq!(held.name().parse(), Ok(held));

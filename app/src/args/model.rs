@@ -96,18 +96,15 @@ impl Model {
             t5: self.t5.clone(),
         };
         let places = std::env::var_os("COMFYUI_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let loras = if self.loras.is_empty() { opening.loras } else { self.loras.clone() };
-        let shelf = Shelf::usual(self.offline);
+        let loras = if self.loras.is_empty() { opening.loras.clone() } else { self.loras.clone() };
         Opening {
-            model: shelf.path_or(opening.model),
-            hub: shelf.hub,
             loras,
             holding,
             parts,
-            kind: self.kind.clone().or(opening.kind),
+            kind: self.kind.clone().or_else(|| opening.kind.clone()),
             places: places.into_iter().collect(),
             memory: self.memory.or(opening.memory),
-            ..opening
+            ..Shelf::usual(self.offline).over(opening)
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use flowline_model::weights::Encoding;
 
 use super::{Progress, values};
 
@@ -31,6 +32,8 @@ pub enum Action {
     Add(Add),
     /// Compare what was fetched with the hashes that the Hub promised
     Check(Check),
+    /// Write a transformer anew: quantised, as GGUF or safetensors, in the names that other programs read
+    Convert(Convert),
     /// Take a model off this machine, or forget one that was added
     Remove(Remove),
 }
@@ -114,4 +117,36 @@ pub struct Remove {
     /// How it is printed.
     #[command(flatten)]
     pub how: Json,
+}
+
+/// Options of `models convert`.
+#[derive(Debug, Args)]
+pub struct Convert {
+    /// A safetensors or GGUF file, a diffusers folder, or a model's name: its transformer
+    #[arg(value_name = "IN", value_hint = ValueHint::AnyPath)]
+    pub from: String,
+    /// The new file; its ending says whether it is .gguf or .safetensors
+    #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub to: PathBuf,
+    /// How numbers are stored; without it, as they are
+    #[arg(long, value_name = "TYPE", value_parser = values::encoding_parser(), hide_possible_values = true)]
+    pub weights: Option<Encoding>,
+    /// Whose names the tensors get
+    #[arg(long, value_name = "WHOSE", default_value = "authors")]
+    pub names: Names,
+    /// How to tell what is going on, on standard error
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub progress: Progress,
+    /// How it is printed.
+    #[command(flatten)]
+    pub how: Json,
+}
+
+/// Whose names the tensors of a file have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Names {
+    /// Those of the model's authors, which ComfyUI and stable-diffusion.cpp read
+    Authors,
+    /// Those of diffusers
+    Diffusers,
 }

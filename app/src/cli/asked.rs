@@ -180,6 +180,7 @@ fn choose(draft: &mut Draft, args: &Generate) -> Result<Option<Warning>> {
     set(&mut draft.guidance, &args.guidance);
     choose_guidance(draft, args);
     set(&mut draft.rng, &args.rng);
+    draft.preset = args.preset.unwrap_or_default();
     match &args.seed {
         Some(Seeds::Random) => draft.seeds.clear(),
         Some(Seeds::Listed(seeds)) => draft.seeds.clone_from(seeds),

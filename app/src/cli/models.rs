@@ -2,6 +2,7 @@
 
 mod add;
 mod check;
+mod convert;
 mod described;
 mod list;
 mod pull;
@@ -21,6 +22,7 @@ pub fn run(args: &Models) -> Exit {
         Some(Action::Add(args)) => add::add(args),
         Some(Action::Remove(args)) => remove::remove(args),
         Some(Action::Pull(args)) => return telling(args.progress, |reporter| pull::pull(args, reporter)),
+        Some(Action::Convert(args)) => return telling(args.progress, |reporter| convert::convert(args, reporter)),
         Some(Action::Check(args)) => return telling(args.progress, |reporter| check::check(args, reporter)),
     };
     done.map_or_else(|failure| fail(&failure, false), |()| Exit::Done)

@@ -18,6 +18,7 @@ use super::asked::seen_model;
 use super::{brought, output};
 use crate::args::{Beginning, Verify};
 use crate::library::cache_folder;
+use crate::shelf::Shelf;
 use crate::{Exit, Failure, Registry, Result, record};
 
 /// Steps at which evaluations are listed, a usual number.
@@ -111,7 +112,7 @@ fn verify_picture(path: &Path, args: &Verify, registry: &Registry) -> Result<Exi
     };
     let cache = cache_folder().ok();
     let opening = seen_model(&recorded.model, &name)?;
-    let mut pipeline = registry.open(&Opening { cache, ..opening })?;
+    let mut pipeline = registry.open(&Opening { cache, ..Shelf::usual(true).over(opening) })?;
     let mut draft = recorded.to_draft();
     let beginning = Beginning { picture: args.init_image.clone(), strength: None };
     let differs = brought::choose(&beginning, None, &mut draft, &mut pipeline)?;

@@ -1,6 +1,7 @@
 //! Our own record: the canonical JSON of a [`Request`].
 
 use flowline_model::Request;
+use flowline_model::weights::Holding;
 use flowline_sampler::catalog::Choice;
 
 use super::reading::{Reading, printable};
@@ -78,6 +79,10 @@ pub(super) fn understood(request: &Request) -> Reading {
     line("model", request.model.name.clone());
     for weights in &request.model.weights {
         line("weights", format!("{} sha256 {}", weights.file, weights.sha256));
+    }
+    if !request.model.holding.is_exact() {
+        let Holding { weights, activations } = request.model.holding;
+        line("held as", format!("{weights}, activations {}", activations.name()));
     }
     for lora in &request.model.loras {
         line("adapter", lora.to_string());

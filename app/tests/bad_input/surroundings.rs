@@ -41,6 +41,8 @@ pub fn prepare(name: &str, dir: &Path) {
             let bytes = fs::read(dir.join("a.png")).expect("the picture");
             write("a.png", &bytes[..bytes.len() / 2]);
         }
+        "a-decompression-bomb" => write("a.png", &header_alone(60_000, 60_000)),
+        "a-picture-of-no-size" => write("a.png", &header_alone(0, 64)),
         "a-picture-without-record" => picture(dir, &[]),
         "a-foreign-text" => picture(dir, &[Chunk { keyword: "Comment", text: "made with love".into() }]),
         "a-broken-record" => own_record(dir, |_| "{\"schema\": 1, ".into()),
@@ -252,6 +254,16 @@ fn swap(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
     assert_eq!(old.len(), new.len());
     let at = bytes.windows(old.len()).position(|window| window == old.as_bytes()).expect("the text");
     [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
+}
+
+/// A PNG that claims a size, and has no pixels.
+fn header_alone(width: u32, height: u32) -> Vec<u8> {
+    let mut header = b"IHDR".to_vec();
+    header.extend([width.to_be_bytes(), height.to_be_bytes()].concat());
+    header.extend([8, 2, 0, 0, 0]);
+    let mut crc = flate2::Crc::new();
+    crc.update(&header);
+    [PNG_SIGNATURE, &13u32.to_be_bytes(), &header, &crc.sum().to_be_bytes(), b"\0\0\0\0IDAT\x35\xaf\x06\x1e"].concat()
 }
 
 /// A file of tensors of these names, each of one number.

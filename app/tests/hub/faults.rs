@@ -159,13 +159,18 @@ fn a_silent_connection_is_given_up_and_gone_on_with() {
     let bench = Bench::new();
     bench.hub.answer(WEIGHTS, [Hold(400_000), Good]);
     let ran = super::Ran::from(
-        bench.command(&["models", "pull", "lab/flow"]).env("HF_HUB_DOWNLOAD_TIMEOUT", "0.3").output().unwrap(),
+        bench.command(&["models", "pull", "lab/flow"]).env("HF_HUB_DOWNLOAD_TIMEOUT", "1").output().unwrap(),
     );
     ran.ok();
-    assert!(ran.stderr.contains("the connection was silent for 0.3 s"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the connection was silent for 1 s"), "{}", ran.stderr);
     assert_eq!(bench.fetched(), noise(1_000_000));
-    let ranges: Vec<_> = bench.hub.asked_for(WEIGHTS).into_iter().map(|asked| asked.range).collect();
-    assert_eq!(ranges, [None, Some("bytes=400000-".into())]);
+    let asked = bench.hub.asked_for(WEIGHTS);
+    let [first, later @ ..] = &asked[..] else { panic!("nothing was asked for") };
+    assert_eq!(first.range, None);
+    assert!(
+        !later.is_empty() && later.iter().all(|asked| asked.range.as_deref() == Some("bytes=400000-")),
+        "{later:?}"
+    );
 }
 
 #[test]

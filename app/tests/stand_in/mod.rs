@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowline::engine::Offer;
+use flowline::engine::{Offer, Stocked};
 use flowline_model::weights::Holding;
 use flowline_model::{Latents, MadeWith, ModelRecord, Picture, Request, Rng, StepDone, WeightRecord};
 use flowline_sampler::catalog::{Choice, Samplers, Schedules};
@@ -25,6 +25,20 @@ pub fn offer() -> Offer {
         size: (256, 256),
         size_multiple: 32,
         trained_size: Some((256, 256)),
+    }
+}
+
+/// A model of the Hub.
+pub fn stocked(name: &str, here: bool) -> Stocked {
+    Stocked {
+        name: name.into(),
+        about: "12 B parameters".into(),
+        licence: Some("for everybody".into()),
+        page: Some("https://huggingface.co/lab/flow".into()),
+        gated: true,
+        bytes: Some(33_700_000_000),
+        memory: Some(28_000_000_000),
+        here,
     }
 }
 

@@ -11,6 +11,8 @@ pub struct Hosted {
     pub files: &'static [&'static str],
     /// About how many bytes these are; the Hub says exactly.
     pub bytes: u64,
+    /// About how many bytes of memory a picture of its usual size takes, held as stored, with the parts taking turns.
+    pub memory: u64,
     /// Whether its licence must be accepted on its page before the Hub sends it.
     pub gated: bool,
     /// The same model from others who ask for no account, or smaller.
@@ -39,12 +41,14 @@ impl Hosted {
 }
 
 // Repositories, names and gates: the Hub's pages as models.md cites them. Sizes are sums of the parts: CLIP-L 0.25 GB,
-// CLIP-G 1.39, T5-XXL 9.52, the autoencoder 0.17, and the transformer, in 16 bits.
+// CLIP-G 1.39, T5-XXL 9.52, the autoencoder 0.17, and the transformer, in 16 bits. Memory: the larger of the encoders
+// together and the transformer, and 2 to 4 GB to work in (models.md 1, computed).
 
 pub(super) static FLUX_SCHNELL: Hosted = Hosted {
     repository: "black-forest-labs/FLUX.1-schnell",
     files: FLUX,
     bytes: 33_700_000_000,
+    memory: 28_000_000_000,
     gated: true,
     alternatives: &[
         Alternative {
@@ -62,6 +66,7 @@ pub(super) static FLUX_DEV: Hosted = Hosted {
     repository: "black-forest-labs/FLUX.1-dev",
     files: FLUX,
     bytes: 33_700_000_000,
+    memory: 28_000_000_000,
     gated: true,
     alternatives: &[
         Alternative {
@@ -79,6 +84,7 @@ pub(super) static FLUX_KREA_DEV: Hosted = Hosted {
     repository: "black-forest-labs/FLUX.1-Krea-dev",
     files: FLUX,
     bytes: 33_700_000_000,
+    memory: 28_000_000_000,
     gated: true,
     alternatives: &[],
 };
@@ -87,6 +93,7 @@ pub(super) static SD3_MEDIUM: Hosted = Hosted {
     repository: "stabilityai/stable-diffusion-3-medium-diffusers",
     files: SD3,
     bytes: 15_400_000_000,
+    memory: 13_000_000_000,
     gated: true,
     alternatives: &[],
 };
@@ -95,6 +102,7 @@ pub(super) static SD35_MEDIUM: Hosted = Hosted {
     repository: "stabilityai/stable-diffusion-3.5-medium",
     files: SD3,
     bytes: 15_800_000_000,
+    memory: 13_000_000_000,
     gated: true,
     alternatives: &[Alternative {
         reference: "city96/stable-diffusion-3.5-medium-gguf:sd3.5_medium-Q8_0.gguf",
@@ -106,6 +114,7 @@ pub(super) static SD35_LARGE: Hosted = Hosted {
     repository: "stabilityai/stable-diffusion-3.5-large",
     files: SD3,
     bytes: 27_400_000_000,
+    memory: 20_000_000_000,
     gated: true,
     alternatives: &[],
 };
@@ -114,6 +123,7 @@ pub(super) static SD35_LARGE_TURBO: Hosted = Hosted {
     repository: "stabilityai/stable-diffusion-3.5-large-turbo",
     files: SD3,
     bytes: 27_400_000_000,
+    memory: 20_000_000_000,
     gated: true,
     alternatives: &[],
 };

@@ -5,18 +5,21 @@ use flowline_sampler::catalog::{Choice, Plan};
 
 use super::start::Cut;
 use super::{Branch, Request, Start, Tilt, rule};
+use crate::catalog::Preset;
 use crate::provenance::MadeWith;
 use crate::rng::Rng;
 use crate::spec::Spec;
 use crate::{Error, Result, Warning};
 
-/// What a person asked for. `None` means: as the model likes it.
+/// What a person asked for. `None` means: as the model likes it, or as the preset says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Draft {
     /// What the picture shows.
     pub prompt: String,
     /// What it does not show.
     pub negative_prompt: Option<String>,
+    /// Which of the model's sets of choices applies to all that is `None` here.
+    pub preset: Preset,
     /// Width in pixels.
     pub width: Option<u32>,
     /// Height in pixels.
@@ -69,7 +72,7 @@ impl Draft {
     /// # Errors
     /// [`Error::Invalid`], [`Error::Sampler`] or [`Error::Memory`] for anything that cannot be done.
     pub fn resolve(&self, spec: &Spec) -> Result<Resolved> {
-        let defaults = &spec.entry.defaults;
+        let defaults = spec.entry.preset(self.preset)?;
         let mut warnings = Vec::new();
         let sampler = self.sampler.clone().unwrap_or_else(|| defaults.sampler());
         if let Some(about) = spec.samplers.translated(&sampler) {
@@ -107,7 +110,7 @@ impl Draft {
                 (schedule, sigmas.sigmas().to_vec())
             }
         };
-        let (rule, cfg) = rule::resolve(self.rule.as_ref(), self.cfg, spec)?;
+        let (rule, cfg) = rule::resolve(self.rule.as_ref(), self.cfg, defaults, spec)?;
         let weakens = spec.rules.build(&rule)?.needs_weakened();
         let skip_layers = match &self.skip_layers {
             _ if !weakens => Vec::new(),
@@ -180,16 +183,17 @@ impl Draft {
     ) -> Result<(Choice, Schedule)> {
         let steps = match &self.sigmas {
             Some(sigmas) => self.steps_of(sigmas)?,
-            None => self.steps.unwrap_or(spec.entry.defaults.steps),
+            None => self.steps.unwrap_or(spec.entry.preset(self.preset)?.steps),
         };
         let named = match (&self.schedule, self.shift) {
             (Some(choice), None) => choice.clone(),
             (None, None) => match spec.samplers.preferred_schedule(sampler)? {
                 Some(own) => own,
-                None => spec.entry.defaults.schedule(),
+                None => spec.entry.preset(self.preset)?.schedule(),
             },
             (choice, Some(shift)) => {
-                shifted(choice.clone().unwrap_or_else(|| spec.entry.defaults.schedule()), shift, spec)?
+                let liked = spec.entry.preset(self.preset)?.schedule();
+                shifted(choice.clone().unwrap_or(liked), shift, spec)?
             }
         };
         let named = spec.schedules.complete(&named);

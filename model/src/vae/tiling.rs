@@ -205,10 +205,10 @@ fn bytes(half: &Half, tiling: Tiling) -> u64 {
     let maps = match tiling {
         // Input, normed input and output of the first convolution; input, output, normed output and output of the second.
         Tiling::None => half.stages.iter().map(|Stage { resnet, input, output }| match resnet {
-            true => input
-                .bytes()
-                .saturating_add(output.bytes())
-                .saturating_add(2 * input.bytes().max(2 * output.bytes()) / 2),
+            true => {
+                let (input, output) = (input.bytes(), output.bytes());
+                input.saturating_add(output).saturating_add(input.max(output.saturating_mul(2)))
+            }
             false => input.bytes().saturating_add(output.bytes()),
         }),
         Tiling::Strips { held } => return strips_bytes(half, held),

@@ -140,8 +140,8 @@ fn composed(weights: &Weights, conversion: &Conversion) -> Result<(&'static str,
             Ok((architecture, names.into_iter().map(Composed::itself).collect()))
         }
         _ => Err(Error::invalid(
-            format!("{} is not a transformer whose authors' names are known", weights.name()),
-            "FLUX.1 and SD3 transformers are; write others as .safetensors in diffusers' names",
+            format!("the names that other programs read are not known for {}", weights.name()),
+            "they are for FLUX.1, SD3 and T5; write other parts as .safetensors in diffusers' names",
         )),
     }
 }

@@ -24,21 +24,18 @@ struct Naming {
     blocks: &'static str,
     /// What a stored tensor is to a network, given the number of the last block; `None` if its name is no other.
     parts: fn(&str, usize) -> Option<Vec<Part>>,
+    /// All modules, for adapters: what stands before their names and the network's, to be followed by a number if it is
+    /// not empty. The first module tells the network.
+    modules: &'static [(&'static str, &'static str, Modules)],
     /// What GGUF calls the model; `None` if there is nothing to write in these names.
     architecture: Option<&'static str>,
-    /// The modules that [`Naming::parts`] knows. The first tells the network.
-    tables: &'static [Table],
-    /// Modules that only adapters know.
-    foreign: &'static [Table],
     /// Tensors that belong to no module.
     bare: &'static [&'static str],
+    /// Tensors of the network that repeat another.
+    repeated: &'static [&'static str],
     /// The tensors of a module.
     leaves: fn(&str) -> &'static [&'static str],
 }
-
-/// Modules, and what stands before their names and before the network's, to be followed by the number of a block if it
-/// is not empty.
-type Table = (&'static str, &'static str, Modules);
 
 /// What most modules hold.
 fn weight_and_bias(_module: &str) -> &'static [&'static str] {
@@ -141,13 +138,13 @@ pub(super) fn modules(network: &BTreeSet<&str>) -> Vec<(String, Vec<Part>)> {
     let there = |parts: &[Part]| parts.iter().all(|part| network.contains(part.name.as_str()));
     let mut found = Vec::new();
     for naming in &NAMINGS {
-        let first = naming.tables.first().and_then(|(.., modules)| modules.first());
+        let first = naming.modules.first().and_then(|(_, _, modules)| modules.first());
         if !first
             .is_some_and(|(first, _)| (naming.parts)(&format!("{first}.weight"), 0).is_some_and(|parts| there(&parts)))
         {
             continue;
         }
-        for (theirs, ours, modules) in naming.tables.iter().chain(naming.foreign) {
+        for (theirs, ours, modules) in naming.modules {
             let number = |name: &&str| name.strip_prefix(ours)?.split_once('.')?.0.parse::<usize>().ok();
             let blocks: BTreeSet<usize> = network.iter().filter_map(number).collect();
             let last = blocks.last().copied().unwrap_or(0);

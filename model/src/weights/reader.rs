@@ -14,7 +14,7 @@ use candle_core::{DType, Device, Shape, Tensor};
 
 use super::Encoding;
 use super::file::{Bytes, Stored, TensorFile};
-use super::holding::{Fallbacks, Form, Holding, Matrix, memory_of};
+use super::holding::{Fallbacks, Form, Holding, Matrix, is_matrix, memory_of};
 use super::lora::Adapters;
 use super::memory::Memory;
 use super::naming::{Names, Rows, itself};
@@ -140,6 +140,18 @@ impl Weights {
             }
         }
         memory
+    }
+
+    /// Whether there are matrices that are multiplied as they are packed, held so.
+    pub fn packs(&self, holding: Holding) -> bool {
+        self.tensors.iter().any(|(name, place)| match (&place.stored.encoding, place.shape.as_slice()) {
+            (Ok(stored), &[rows, columns]) if is_matrix(name) => {
+                let scaled = self.scales.scaled(&place.name);
+                let matrix = Matrix { name, dims: (rows, columns), stored: *stored, scaled };
+                matches!(holding.form(matrix), Form::Packed(_))
+            }
+            _ => false,
+        })
     }
 
     /// A reader at the root of the name tree. Tensors arrive on `device` as f32, also matrices unless

@@ -182,9 +182,8 @@ fn files_that_lie_are_refused_before_anything_is_reserved() {
 fn places_where_no_adapter_is_are_told() {
     let folder = tempfile::tempdir().unwrap();
     assert_says(&refused(&[lora(folder.path(), 1.0)]), &["no adapter in the folder"]);
-    for pickle in ["cats.pt", "cats.ckpt", "pytorch_lora_weights.BIN"] {
-        assert_says(&refused(&[lora(folder.path().join(pickle), 1.0)]), &[pickle, "a program"]);
-    }
+    fs::write(folder.path().join("cats.pt"), b"\x80\x02}q\x00.").unwrap();
+    assert_says(&refused(&[lora(folder.path().join("cats.pt"), 1.0)]), &["cats.pt", "pickle"]);
     let nowhere = transformer_adapters("flux_dev", &[lora("nowhere.safetensors", 1.0)]).err().unwrap();
     assert!(matches!(nowhere, Error::Io { .. }), "{nowhere}");
     let record = LoraRecord { file: "cats.safetensors".into(), sha256: "0".repeat(64), config: None, scale: 0.8 };

@@ -55,7 +55,7 @@ pub(super) fn pull(args: &Pull, reporter: &mut Reporter) -> Result<Exit> {
     let fetched = Fetched {
         model: model.name(),
         path: pulled.path.display().to_string(),
-        commit: pulled.listing.commit(),
+        commit: &pulled.commit,
         files: pulled.files,
         bytes: pulled.bytes,
         fetched: pulled.fetched,

@@ -76,15 +76,16 @@ impl<'a> Connection<'a> {
             let hint = "leave out --offline (or HF_HUB_OFFLINE) to fetch";
             return Err(Error::hub("the network is off limits", hint));
         }
+        // Nobody waits for a thread that was given up, but it should end some day.
+        let last = Some(hub.patience.saturating_mul(2));
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .user_agent(concat!("flowline/", env!("CARGO_PKG_VERSION")))
-            // Nobody waits for a thread that was given up, but it should end some day.
-            .timeout_resolve(Some(hub.patience))
-            .timeout_connect(Some(hub.patience))
-            .timeout_recv_response(Some(hub.patience))
-            .timeout_per_read(Some(hub.patience))
+            .timeout_resolve(last)
+            .timeout_connect(last)
+            .timeout_recv_response(last)
+            .timeout_per_read(last)
             .build();
         Ok(Self { hub, agent: config.into() })
     }

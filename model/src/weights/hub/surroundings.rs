@@ -10,6 +10,9 @@ use super::{ENDPOINT, Hub, PATIENCE};
 /// A file larger than this holds no token.
 const LARGEST_TOKEN: u64 = 8192;
 
+/// Nobody means more than this.
+const A_DAY: Duration = Duration::from_secs(86_400);
+
 impl Hub {
     /// The Hub as environment `variables` and the user's `home` folder say:
     ///
@@ -38,7 +41,7 @@ impl Hub {
             endpoint: endpoint.filter(|endpoint| !endpoint.is_empty()).unwrap_or_else(|| ENDPOINT.to_owned()),
             token,
             offline: text("HF_HUB_OFFLINE").is_some_and(|value| is_true(&value)),
-            patience: patience.filter(|patience| !patience.is_zero()).unwrap_or(PATIENCE),
+            patience: patience.filter(|patience| !patience.is_zero()).map_or(PATIENCE, |patience| patience.min(A_DAY)),
         }
     }
 }
@@ -112,6 +115,7 @@ mod tests {
             assert_eq!(hub(&[("HF_HUB_DOWNLOAD_TIMEOUT", odd)], None).patience, PATIENCE, "{odd}");
         }
         assert_eq!(hub(&[("HF_HUB_DOWNLOAD_TIMEOUT", "0.5")], None).patience, Duration::from_millis(500));
+        assert_eq!(hub(&[("HF_HUB_DOWNLOAD_TIMEOUT", "1e15")], None).patience, A_DAY);
         assert_eq!(hub(&[("HF_ENDPOINT", "http://127.0.0.1:8/ ")], None).endpoint, "http://127.0.0.1:8");
         assert_eq!(hub(&[("HF_ENDPOINT", "")], None).endpoint, ENDPOINT);
     }

@@ -9,17 +9,16 @@ pub(super) const NAMING: Naming = Naming {
     whole: "model.diffusion_model.",
     blocks: SINGLE_BLOCKS,
     parts,
-    architecture: Some("flux"),
-    tables: &[
+    modules: &[
         ("", "", OUTSIDE),
         (DOUBLE_BLOCKS, "transformer_blocks.", DOUBLE),
-        (SINGLE_BLOCKS, "single_transformer_blocks.", SINGLE),
+        ("single_blocks.", "single_transformer_blocks.", SINGLE),
+        ("double_blocks.", "transformer_blocks.", XLABS_DOUBLE),
+        ("single_blocks.", "single_transformer_blocks.", XLABS_SINGLE),
     ],
-    foreign: &[
-        (DOUBLE_BLOCKS, "transformer_blocks.", XLABS_DOUBLE),
-        (SINGLE_BLOCKS, "single_transformer_blocks.", XLABS_SINGLE),
-    ],
+    architecture: Some("flux"),
     bare: &[],
+    repeated: &[],
     leaves: |module| if module.ends_with("_norm") { &["scale"] } else { &["weight", "bias"] },
 };
 

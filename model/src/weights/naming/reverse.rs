@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{NAMINGS, Naming};
+use super::{Modules, NAMINGS, Naming};
 
 /// A model's tensors as its authors store them.
 #[derive(Debug)]
@@ -49,13 +49,14 @@ pub(in crate::weights) fn authored(network: &BTreeSet<&str>) -> Option<Authored>
     let readings = NAMINGS.iter().filter_map(|naming| {
         let tensors = naming.composed(network);
         let known = tensors.iter().any(|tensor| tensor.name == naming.sign);
-        Some((naming.architecture.filter(|_| known)?, tensors))
+        Some((naming.architecture.filter(|_| known)?, naming.repeated, tensors))
     });
     // Models share some modules, and none shares the most.
     let count = |tensors: &[Composed]| tensors.iter().map(|tensor| tensor.shares.len()).sum::<usize>();
-    let (architecture, mut tensors) = readings.max_by_key(|(_, tensors)| count(tensors))?;
+    let (architecture, repeated, mut tensors) = readings.max_by_key(|(.., tensors)| count(tensors))?;
     let used: BTreeSet<_> = tensors.iter().flat_map(|tensor| &tensor.shares).map(|share| share.name.clone()).collect();
-    tensors.extend(network.iter().filter(|name| !used.contains(**name)).map(|name| Composed::itself(name)));
+    let left = network.iter().filter(|name| !used.contains(**name) && !repeated.contains(name));
+    tensors.extend(left.map(|name| Composed::itself(name)));
     Some(Authored { architecture, tensors })
 }
 
@@ -63,35 +64,35 @@ impl Naming {
     /// All tensors of the tables whose parts are in the network.
     fn composed(&self, network: &BTreeSet<&str>) -> Vec<Composed> {
         // How many blocks there are decides what the last one is, and what the last one is does not decide its names.
-        let blocks = (0..).take_while(|block| !self.block(self.blocks, *block, usize::MAX, network).is_empty()).count();
-        let last = blocks.saturating_sub(1);
-        let mut tensors = Vec::new();
-        for (before, ..) in self.tables {
+        let numbered = self.modules.iter().filter(|(before, ..)| *before == self.blocks);
+        let count = |modules| {
+            (0..)
+                .take_while(|block| !self.block(self.blocks, *block, modules, (usize::MAX, network)).is_empty())
+                .count()
+        };
+        let last = numbered.map(|(.., modules)| count(modules)).max().unwrap_or(0).saturating_sub(1);
+        let mut tensors: Vec<_> =
+            self.bare.iter().filter_map(|name| self.tensor((*name).to_owned(), last, network)).collect();
+        for (before, _, modules) in self.modules {
             if before.is_empty() {
-                tensors.extend(self.bare.iter().filter_map(|name| self.tensor((*name).to_owned(), last, network)));
-                tensors.extend(self.table(before, "", last, network));
+                tensors.extend(self.table("", modules, (last, network)));
                 continue;
             }
-            for block in 0.. {
-                let found = self.block(before, block, last, network);
-                if found.is_empty() {
-                    break;
-                }
-                tensors.extend(found);
-            }
+            let blocks = (0..).map(|block| self.block(before, block, modules, (last, network)));
+            tensors.extend(blocks.take_while(|found| !found.is_empty()).flatten());
         }
         tensors
     }
 
-    /// The tensors of one block.
-    fn block(&self, before: &str, block: usize, last: usize, network: &BTreeSet<&str>) -> Vec<Composed> {
-        self.table(before, &format!("{before}{block}."), last, network)
+    /// The tensors of the modules of one block.
+    fn block(&self, before: &str, block: usize, modules: Modules, there: (usize, &BTreeSet<&str>)) -> Vec<Composed> {
+        self.table(&format!("{before}{block}."), modules, there)
     }
 
-    /// The tensors of the table that belongs to `before`, with names that begin with `at`.
-    fn table(&self, before: &str, at: &str, last: usize, network: &BTreeSet<&str>) -> Vec<Composed> {
-        let modules = self.tables.iter().filter(|(of, ..)| *of == before).flat_map(|(.., modules)| *modules);
+    /// The tensors of modules whose names begin with `at`, given the last block and what is in the network.
+    fn table(&self, at: &str, modules: Modules, (last, network): (usize, &BTreeSet<&str>)) -> Vec<Composed> {
         let names = modules
+            .iter()
             .flat_map(|(module, _)| (self.leaves)(module).iter().map(move |leaf| format!("{at}{module}.{leaf}")));
         names.filter_map(|name| self.tensor(name, last, network)).collect()
     }

@@ -8,10 +8,10 @@ pub(super) const NAMING: Naming = Naming {
     whole: "model.diffusion_model.",
     blocks: BLOCKS,
     parts,
+    modules: &[("", "", OUTSIDE), ("joint_blocks.", "transformer_blocks.", BLOCK)],
     architecture: Some("sd3"),
-    tables: &[("", "", OUTSIDE), (BLOCKS, "transformer_blocks.", BLOCK)],
-    foreign: &[],
     bare: &["pos_embed"],
+    repeated: &[],
     leaves: weight_and_bias,
 };
 

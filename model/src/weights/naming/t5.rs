@@ -7,13 +7,13 @@ pub(super) const NAMING: Naming = Naming {
     sign: "enc.blk.0.attn_q.weight",
     whole: "",
     blocks: "enc.blk.",
-    // Adapters of T5 are in transformers' names.
-    architecture: None,
-    tables: &[],
-    foreign: &[],
-    bare: &[],
-    leaves: weight_and_bias,
+    modules: &[("", "", OUTSIDE), ("enc.blk.", "encoder.block.", BLOCK)],
     parts,
+    architecture: Some("t5encoder"),
+    bare: &[],
+    // transformers writes the table of words twice.
+    repeated: &["encoder.embed_tokens.weight"],
+    leaves: weight_and_bias,
 };
 
 const OUTSIDE: Modules =

@@ -8,10 +8,10 @@ pub(super) const NAMING: Naming = Naming {
     whole: "first_stage_model.",
     blocks: "decoder.up.",
     parts,
+    modules: &[],
     architecture: None,
-    tables: &[],
-    foreign: &[],
     bare: &[],
+    repeated: &[],
     leaves: weight_and_bias,
 };
 
