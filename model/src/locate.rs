@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::catalog::{self, Entry, Source};
 use crate::model_index::ModelIndex;
 use crate::opening::Opening;
-use crate::weights::hub::HubModel;
+use crate::weights::hub::{HubModel, Reference};
 use crate::weights::identify::{Inferred, Layout, Role};
 use crate::weights::{Assembled, ModelFiles};
 use crate::{Error, Result, Warning};
@@ -267,7 +267,10 @@ impl<'a> Assembly<'a> {
             }
         }
         let own = Some(PathBuf::from(&self.opening.model)).filter(|path| path.is_dir());
-        let more: Vec<PathBuf> = own.into_iter().chain(self.opening.places.iter().cloned()).collect();
+        let hub = &self.opening.hub;
+        let fetched =
+            layout.repositories.iter().filter_map(|repository| hub.snapshot(&Reference::parse(repository).ok()?));
+        let more: Vec<PathBuf> = own.into_iter().chain(self.opening.places.iter().cloned()).chain(fetched).collect();
         let places = Places::around(self.parts.values().flat_map(|part| &part.files), &more);
         let mut sizes = sizes.clone();
         // The wider encoder first: how wide the narrower must be follows from it.
@@ -326,7 +329,8 @@ impl<'a> Assembly<'a> {
         let usual = layout.slots.iter().find(|slot| slot.role == role).map_or("the file", |slot| slot.usual);
         let option = role.key().replace('_', "-");
         let hint = format!(
-            "put {usual} beside it, or into models/{} of its ComfyUI folder, or name it: --{option} FILE",
+            "`flowline models pull {usual}` fetches one; or put one beside it or into models/{} of its ComfyUI folder, or \
+             name it: --{option} FILE",
             search::comfyui_folder(role)
         );
         Error::invalid(what, hint)

@@ -366,7 +366,7 @@ fn what_is_missing_is_named_with_the_places_where_it_may_be_put() {
     let error = opened(&folder, "flux1-dev.safetensors", None).err().unwrap();
     assert_eq!(
         error.to_string(),
-        "the text encoder T5 (t5xxl.safetensors) has no tokenizer: tokenizer.json is nowhere beside it"
+        "the text encoder T5 (t5xxl.safetensors) has no tokenizer (tokenizer.json or spiece.model)"
     );
     assert!(error.hint().ends_with("tokenizer_2"), "{}", error.hint());
     // SD3 does without T5.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Tensor};
 use flowline_model::opening::Parts;
 use flowline_model::weights::Encoding;
+use flowline_model::weights::hub::Hub;
 use flowline_model::{Opening, Pipeline};
 use image::RgbImage;
 use parity::folders::{flux_folder, picture, sd3_folder, split};
@@ -380,4 +381,35 @@ fn a_model_is_found_again_where_its_files_were_last_seen() {
     // What was changed, or is gone, is no longer there.
     fs::remove_file(whole.path().join("vae/diffusion_pytorch_model.safetensors")).unwrap();
     assert!(Opening::seen(&record, cache.path()).is_none());
+}
+
+#[test]
+fn what_is_in_the_cache_of_the_hub_serves_where_parts_are_missing() {
+    let (model, transformer, sd3) = MODELS[0];
+    let want = draw(&named(folder(model, sd3).path()));
+    let cache = tempfile::tempdir().unwrap();
+    let put = |repository: &str, file: &str, from: &str| {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let place = cache.path().join(format!("models--{}", repository.replace('/', "--")));
+        let path = place.join("snapshots").join(commit).join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::create_dir_all(place.join("refs")).unwrap();
+        fs::write(place.join("refs/main"), commit).unwrap();
+        fs::copy(fixture(from), path).unwrap();
+    };
+    put("comfyanonymous/flux_text_encoders", "clip_l.safetensors", "common/clip_l/model.safetensors");
+    put("comfyanonymous/flux_text_encoders", "t5xxl_fp16.safetensors", "common/t5/model.safetensors");
+    put("black-forest-labs/FLUX.1-schnell", "ae.safetensors", VAE);
+    put("openai/clip-vit-large-patch14", "tokenizer.json", "common/tokenizer_clip_l/tokenizer.json");
+    put("google/t5-v1_1-xxl", "tokenizer.json", "common/tokenizer_t5/tokenizer.json");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("mine.safetensors");
+    fs::copy(fixture(transformer), &file).unwrap();
+    let hub =
+        Hub::from_surroundings(|name| (name == "HF_HUB_CACHE").then(|| cache.path().as_os_str().to_owned()), None);
+    let opening = Opening { hub: hub.offline(true), ..named(&file) };
+    let warnings = Pipeline::open_as(&opening).unwrap().spec().warnings().to_vec();
+    assert_eq!(warnings.iter().filter(|warning| warning.code == "part-found").count(), 5, "{warnings:?}");
+    assert!(draw(&opening) == want);
+    assert!(Pipeline::open_as(&named(&file)).is_err());
 }

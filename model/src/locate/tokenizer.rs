@@ -59,14 +59,12 @@ fn is_tokenizer(place: &Path, form: &[&str], role: Role) -> bool {
 }
 
 fn missing(role: Role, at: &str, part: &Loose) -> Error {
-    let (files, repository) = match role {
-        Role::T5 => ("tokenizer.json", "google/t5-v1_1-xxl, or the folder tokenizer_2 of a FLUX.1 repository"),
-        _ => (
-            "vocab.json and merges.txt",
-            "openai/clip-vit-large-patch14, or the folder tokenizer of a FLUX.1 repository",
-        ),
+    let (files, usual) = match role {
+        Role::T5 => ("tokenizer.json or spiece.model", "google/t5-v1_1-xxl:spiece.model"),
+        _ => ("tokenizer.json, or vocab.json and merges.txt", "openai/clip-vit-large-patch14:tokenizer.json"),
     };
     let beside: PathBuf = part.files.first().and_then(|file| file.parent()).unwrap_or(Path::new(".")).join(at);
-    let what = format!("the {} ({}) has no tokenizer: {files} is nowhere beside it", role.name(), part.name());
-    Error::invalid(what, format!("put {files} of {repository}, into {}", beside.display()))
+    let what = format!("the {} ({}) has no tokenizer ({files})", role.name(), part.name());
+    let hint = format!("`flowline models pull {usual}` fetches it; or put the files into {}", beside.display());
+    Error::invalid(what, hint)
 }

@@ -16,8 +16,14 @@ use crate::weights::Reader;
 use crate::{Error, Result};
 
 /// Tensors a checkpoint may hold without being read (see [`crate::weights::Weights::finish`]): older files store the
-/// numbers 0, 1, 2, ... as a tensor.
-pub const OPTIONAL: &[&str] = &["text_model.embeddings.position_ids", "embeddings.position_ids"];
+/// numbers 0, 1, 2, ... as a tensor, and files of the whole of CLIP hold its other half.
+pub const OPTIONAL: &[&str] = &[
+    "text_model.embeddings.position_ids",
+    "embeddings.position_ids",
+    "vision_model.",
+    "visual_projection.",
+    "logit_scale",
+];
 
 /// The nonlinearity of the feed-forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

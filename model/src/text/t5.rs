@@ -17,8 +17,8 @@ use crate::weights::Reader;
 use crate::{Error, Result};
 
 /// Tensors a checkpoint may hold without being read (see [`crate::weights::Weights::finish`]): some files store the
-/// embedding a second time under this name.
-pub const OPTIONAL: &[&str] = &["encoder.embed_tokens.weight"];
+/// embedding a second time under this name, and files of the whole of T5 hold its decoder.
+pub const OPTIONAL: &[&str] = &["encoder.embed_tokens.weight", "decoder.", "dec.", "lm_head."];
 
 /// The feed-forward of a [`T5Config`]; v1.1 has one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

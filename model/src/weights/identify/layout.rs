@@ -18,6 +18,9 @@ pub struct Layout {
     pub shift_factor: f64,
     /// Channels of a token by channels of the latents, as the transformer's configuration counts them.
     pub latents_a_token: usize,
+    /// Repositories whose files may be on this machine for another reason, and serve where a part or a vocabulary is
+    /// missing.
+    pub repositories: &'static [&'static str],
     /// What the names of the family's files begin with, where they are named after it.
     pub begins: &'static [&'static str],
 }
@@ -33,7 +36,7 @@ pub struct Slot {
     pub tokenizer: Option<&'static str>,
     /// Whether the family can do without.
     pub optional: bool,
-    /// A file that people put there, and the repository that has it.
+    /// A file that people put there, by its repository.
     pub usual: &'static str,
 }
 
@@ -45,9 +48,9 @@ const fn vae(usual: &'static str) -> Slot {
     Slot { role: Role::Vae, folder: "vae", tokenizer: None, optional: false, usual }
 }
 
-const CLIP_L: &str = "clip_l.safetensors of comfyanonymous/flux_text_encoders";
-const CLIP_G: &str = "text_encoders/clip_g.safetensors of Comfy-Org/stable-diffusion-3.5-fp8";
-const T5: &str = "t5xxl_fp16.safetensors of comfyanonymous/flux_text_encoders";
+const CLIP_L: &str = "comfyanonymous/flux_text_encoders:clip_l.safetensors";
+const CLIP_G: &str = "Comfy-Org/stable-diffusion-3.5-fp8:text_encoders/clip_g.safetensors";
+const T5: &str = "comfyanonymous/flux_text_encoders:t5xxl_fp16.safetensors";
 
 /// FLUX.1. The autoencoder's factors: black-forest-labs/flux `util.py`, `AutoEncoderParams`.
 pub static FLUX: Layout = Layout {
@@ -56,11 +59,19 @@ pub static FLUX: Layout = Layout {
     slots: &[
         text(Role::ClipL, "text_encoder", "tokenizer", CLIP_L),
         text(Role::T5, "text_encoder_2", "tokenizer_2", T5),
-        vae("ae.safetensors of black-forest-labs/FLUX.1-schnell"),
+        vae("black-forest-labs/FLUX.1-schnell:ae.safetensors"),
     ],
     scaling_factor: 0.3611,
     shift_factor: 0.1159,
     latents_a_token: 4,
+    repositories: &[
+        "comfyanonymous/flux_text_encoders",
+        "city96/t5-v1_1-xxl-encoder-gguf",
+        "black-forest-labs/FLUX.1-schnell",
+        "black-forest-labs/FLUX.1-dev",
+        "openai/clip-vit-large-patch14",
+        "google/t5-v1_1-xxl",
+    ],
     begins: &["flux", "ae."],
 };
 
@@ -72,11 +83,21 @@ pub static SD3: Layout = Layout {
         text(Role::ClipL, "text_encoder", "tokenizer", CLIP_L),
         text(Role::ClipG, "text_encoder_2", "tokenizer_2", CLIP_G),
         Slot { optional: true, ..text(Role::T5, "text_encoder_3", "tokenizer_3", T5) },
-        vae("vae/diffusion_pytorch_model.safetensors of stabilityai/stable-diffusion-3.5-medium"),
+        vae("stabilityai/stable-diffusion-3.5-medium:vae/diffusion_pytorch_model.safetensors"),
     ],
     scaling_factor: 1.5305,
     shift_factor: 0.0609,
     latents_a_token: 1,
+    repositories: &[
+        "Comfy-Org/stable-diffusion-3.5-fp8",
+        "comfyanonymous/flux_text_encoders",
+        "city96/t5-v1_1-xxl-encoder-gguf",
+        "stabilityai/stable-diffusion-3.5-medium",
+        "stabilityai/stable-diffusion-3.5-large",
+        "stabilityai/stable-diffusion-3-medium-diffusers",
+        "openai/clip-vit-large-patch14",
+        "google/t5-v1_1-xxl",
+    ],
     begins: &["sd3", "sd_3", "stable-diffusion-3", "stable_diffusion_3"],
 };
 
