@@ -124,7 +124,7 @@ fn a_plan_for_the_largest_pictures_and_networks_runs_over_nowhere() {
         }
     }
     // 1024 x 1024: five maps and more as a whole, hardly more than one in strips.
-    let map = 4 * 128 << 20;
+    let map = 512 << 20;
     assert!(Tiling::None.decode_bytes(&config, 1024, 1024) > 4 * map);
     let strips = Tiling::fitting_decode(&config, 1024, 1024, 3 * map / 2);
     assert!(strips.decode_bytes(&config, 1024, 1024) <= 3 * map / 2, "{strips}");

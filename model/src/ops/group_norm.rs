@@ -64,7 +64,7 @@ impl GroupNorm {
     /// [`GroupNorm::forward`] on all cores, and `then` of every value.
     fn on_cpu(&self, x: &Tensor, then: impl Fn(f32) -> f32 + Sync) -> Result<Tensor> {
         let (b, c, h, w) = x.dims4()?;
-        let mut y = Vec::with_capacity(b * c * h * w);
+        let mut y = Vec::new();
         with_values(&x.contiguous()?, |x| {
             for x in x.chunks((c * h * w).max(1)) {
                 let mut moments = Moments::new(c, w);
