@@ -1,8 +1,10 @@
 //! The whole command line as types. What is typed is parsed here and nowhere else; what it means for a model is decided
 //! by `Draft::resolve`.
 
+mod beginning;
 pub mod grid;
 mod model;
+pub mod models;
 mod playground;
 mod plot;
 mod refusal;
@@ -13,11 +15,14 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use flowline_model::Rng;
+use flowline_model::catalog::Preset;
 use flowline_sampler::catalog::Choice;
 
 use crate::{Registry, Result};
+pub use beginning::Beginning;
 pub use grid::Grid;
 pub use model::Model;
+pub use models::Models;
 pub use playground::Playground;
 pub use plot::Plot;
 pub use values::{BranchPoint, PICTURES_AT_ONCE, Seeds, Sigmas, TiltBy, listed_sigmas};
@@ -43,8 +48,8 @@ pub enum Command {
     /// List the samplers, schedules and guidance rules, or tell all that is known about one
     #[command(aliases = ["schedules", "guidances", "rules"])]
     Samplers(Samplers),
-    /// List the models
-    Models(Listing),
+    /// List the models, fetch them, add your own, check and remove them
+    Models(Models),
     /// Show what a picture's record says
     Inspect(Inspect),
     /// Judge the samplers against closed forms, or a picture against its record
@@ -58,14 +63,6 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-}
-
-/// Options of the commands that list something.
-#[derive(Debug, clap::Args)]
-pub struct Listing {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Options of `samplers`.
@@ -96,6 +93,9 @@ pub struct Verify {
     /// A PNG file: make it again from its record and compare
     #[arg(value_hint = ValueHint::FilePath)]
     pub picture: Option<PathBuf>,
+    /// The picture that it began at, if it did
+    #[arg(short, long, value_name = "PICTURE", value_hint = ValueHint::FilePath, requires = "picture")]
+    pub init_image: Option<PathBuf>,
     /// Judge this sampler only; may be repeated
     #[arg(long, value_name = "NAME[:KEY=VALUE,..]", value_parser = values::choice, hide_possible_values = true, conflicts_with = "picture")]
     pub sampler: Vec<Choice>,
@@ -135,6 +135,10 @@ pub struct Generate {
     #[arg(long, value_name = "FILE[@K]", value_hint = ValueHint::FilePath, conflicts_with = "from")]
     pub branch: Option<BranchPoint>,
 
+    /// Which picture to begin at.
+    #[command(flatten)]
+    pub beginning: Beginning,
+
     /// Which model, and how it is opened.
     #[command(flatten)]
     pub model: Model,
@@ -151,6 +155,9 @@ pub struct Generate {
     #[arg(short, long, value_name = "N", aliases = ["batch-count", "num-images"], value_parser = values::batch, allow_hyphen_values = true)]
     pub batch: Option<usize>,
 
+    /// What applies to all that is not said: what the model likes, or what its authors' own program does
+    #[arg(long, value_name = "PRESET", value_parser = values::preset_parser(), conflicts_with_all = ["from", "branch"])]
+    pub preset: Option<Preset>,
     /// Number of steps
     #[arg(long, value_name = "N", aliases = ["num-inference-steps", "sampling-steps"], value_parser = values::steps, allow_hyphen_values = true)]
     pub steps: Option<usize>,

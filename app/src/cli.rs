@@ -5,9 +5,11 @@
 pub mod asked;
 pub mod beside;
 pub mod branch;
+pub mod brought;
 pub mod completions;
 pub mod dry_run;
 pub mod events;
+pub mod fetching;
 pub mod generate;
 pub mod grid;
 pub mod inspect;
@@ -19,13 +21,12 @@ pub mod plot;
 pub mod preview;
 pub mod progress;
 pub mod samplers;
-pub mod tilt;
 pub mod verify;
 
 use crate::args::Command;
 use crate::{Exit, Registry, Result};
 
-/// Does what a command asks for. `generate` and `grid` tell their failures themselves, in the form
+/// Does what a command asks for. `generate`, `grid` and `models` tell their failures themselves, in the form
 /// their progress has.
 ///
 /// # Errors
@@ -35,7 +36,7 @@ pub fn run(command: &Command, registry: &Registry) -> Result<Exit> {
         Command::Generate(args) => return Ok(generate::run(args, registry)),
         Command::Grid(args) => return Ok(grid::run(args, registry)),
         Command::Samplers(args) => samplers::run(args, registry)?,
-        Command::Models(listing) => models::list(listing.json)?,
+        Command::Models(args) => return Ok(models::run(args)),
         Command::Verify(args) => return verify::run(args, registry),
         Command::Plot(args) => return plot::run(args),
         Command::Playground(args) => return playground::run(args, registry),

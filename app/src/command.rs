@@ -16,9 +16,9 @@ pub fn command_line(request: &Request) -> String {
 ///
 /// The schedule goes by its name where that name gives these very sigmas, else the sigmas are written out. A picture
 /// that was stopped after `k` steps is its denoised prediction, which is where a `k`th step straight to sigma 0 ends: so
-/// it is written. What lies in other files, the image of a tilt and the trajectory of a branch, has no words: such a picture
-/// is made again from its record. A model that came from a folder, and an adapter, is named as its record does; the
-/// folder's place is not in the record.
+/// it is written. What lies in other files, the images of a start and of a tilt and the trajectory of a branch, has no
+/// words: such a picture is made again from its record. A model that came from a folder, and an adapter, is named as its
+/// record does; the folder's place is not in the record.
 pub fn command_words(request: &Request) -> Vec<String> {
     let entry = catalog::find(&request.model.name).ok();
     let mut words = Words(vec!["flowline".into(), "generate".into()]);

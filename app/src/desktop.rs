@@ -7,6 +7,7 @@
 mod canvas;
 mod controls;
 mod messages;
+mod models_panel;
 mod progress;
 mod prompt;
 mod result;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
 
 use crate::command::command_line;
-use crate::engine::{Backend, Command};
+use crate::engine::{Backend, Command, Progress};
 use crate::error::Result;
 use canvas::Canvas;
 use settings::{Settings, nearest_side};
@@ -42,6 +43,12 @@ pub enum Action {
     Settings(Box<Settings>),
     /// A new random seed.
     RollSeed,
+    /// Use this model, or look at what it takes to have it.
+    Model(String),
+    /// Fetch this model.
+    Fetch(String),
+    /// Stop fetching.
+    StopFetching,
     /// Make a picture.
     Make,
     /// Finish now.
@@ -119,6 +126,9 @@ impl App {
     /// Takes in what the engine has said.
     fn poll(&mut self, ctx: &egui::Context) {
         for event in self.backend.events() {
+            if let Some(model) = self.state.fetched(&event) {
+                self.backend.send(Command::Open(model));
+            }
             if let Some(shown) = self.state.hear(event) {
                 let request = self.state.work.as_ref().and_then(|work| work.request.as_ref());
                 let size = request.map(|request| (request.width, request.height));
@@ -143,7 +153,12 @@ impl App {
             lane.show(ui, |ui| prompt::show(ui, state, focus_prompt, &mut actions));
             ui.add_space(GRID);
             let settings = egui::ScrollArea::vertical().auto_shrink(false);
-            settings.show(ui, |ui| lane.show(ui, |ui| settings_panel::show(ui, state, &mut actions)));
+            settings.show(ui, |ui| {
+                lane.show(ui, |ui| {
+                    models_panel::show(ui, state, &mut actions);
+                    settings_panel::show(ui, state, &mut actions);
+                })
+            });
         });
         let foot = egui::Frame::new().fill(theme::PANEL).inner_margin(margin);
         let foot = egui::Panel::bottom("foot").resizable(false).frame(foot).show(ui, |ui| {
@@ -180,6 +195,19 @@ impl App {
                 if let Some(settings) = &mut state.settings {
                     settings.seed.roll();
                 }
+            }
+            Action::Model(name) => {
+                if state.choose(name.clone()) {
+                    self.backend.send(Command::Open(name));
+                }
+            }
+            Action::Fetch(name) => {
+                state.fetch = Some((name.clone(), Progress::default()));
+                self.backend.send(Command::Fetch(name));
+            }
+            Action::StopFetching => {
+                state.stopping_fetch = true;
+                self.backend.send(Command::StopFetching);
             }
             Action::Make => {
                 let job = state.job();

@@ -7,6 +7,7 @@
 
 mod mailbox;
 mod model;
+mod stock;
 
 use std::any::Any;
 use std::ops::ControlFlow;
@@ -26,6 +27,7 @@ use crate::error::{Failure, Result};
 use crate::library::{Destination, Library, SaveOptions, cache_folder, default_folder};
 use mailbox::Mailbox;
 pub use model::{Model, Offer, Open, open_pipeline};
+pub use stock::{Progress, Stock, Stocked, UsersStock};
 
 /// What a face asks for.
 #[derive(Clone, Debug)]
@@ -34,6 +36,12 @@ pub enum Command {
     Make(Box<Job>),
     /// Finish every job asked for so far with the best picture it has.
     Stop,
+    /// Open a model, so that it is ready.
+    Open(String),
+    /// Fetch a model from the Hub. One is fetched at a time; beside it, pictures are made.
+    Fetch(String),
+    /// Stop fetching; what has come is kept.
+    StopFetching,
     /// Save a picture once more, somewhere else.
     SaveCopy {
         /// The picture.
@@ -63,6 +71,12 @@ pub enum Event {
     Made(flowline_model::Event),
     /// A picture is there, and this is what became of saving it.
     Picture(Arc<Picture>, Result<PathBuf>),
+    /// The models there are.
+    Models(Arc<[Stocked]>),
+    /// A model is being fetched.
+    Fetching(String, Progress),
+    /// What became of [`Command::Fetch`]; a break means that it was stopped.
+    Fetched(String, Result<ControlFlow<()>>),
     /// What became of [`Command::SaveCopy`].
     Copied(Result<PathBuf>),
     /// A job, or the opening of a model, came to nothing.
@@ -99,6 +113,8 @@ pub struct Setup {
     pub library: Library,
     /// How a model is opened.
     pub open: Open,
+    /// Where models are listed and fetched.
+    pub stock: Arc<dyn Stock>,
     /// What should be said first.
     pub notices: Vec<Warning>,
 }
@@ -116,6 +132,7 @@ impl Setup {
             model: catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned()),
             library: Library::new(Destination::Folder(folder.path), SAVE),
             open: open_pipeline(registry, cache),
+            stock: Arc::new(UsersStock),
             notices: fallback.into_iter().chain(uncached).collect(),
         }
     }
@@ -132,7 +149,11 @@ const GRACE: Duration = Duration::from_secs(60);
 /// pictures are written atomically, so even a process that ends earlier leaves nothing half-written.
 pub struct Engine {
     /// `None` once no more jobs are taken.
-    jobs: Option<Sender<(u64, Box<Job>)>>,
+    jobs: Option<Sender<(u64, Order)>>,
+    stock: Arc<dyn Stock>,
+    /// How often fetching was asked for, and which of these are to be stopped.
+    fetches: Arc<AtomicU64>,
+    stopped_fetches: Arc<AtomicU64>,
     mailbox: Arc<Mailbox>,
     asked: AtomicU64,
     stopped: Arc<AtomicU64>,
@@ -147,11 +168,11 @@ impl Engine {
     /// # Errors
     /// If the system gives no thread.
     pub fn start(setup: Setup, waker: Waker) -> Result<Self> {
-        let (jobs, inbox) = mpsc::channel::<(u64, Box<Job>)>();
+        let (jobs, inbox) = mpsc::channel::<(u64, Order)>();
         let (alive, ended) = mpsc::channel();
         let mailbox = Arc::new(Mailbox::new(waker));
         let stopped = Arc::new(AtomicU64::new(0));
-        let Setup { model, library, open, notices } = setup;
+        let Setup { model, library, open, stock, notices } = setup;
         let mut worker = Worker {
             open,
             library: Arc::new(library),
@@ -160,18 +181,63 @@ impl Engine {
             stopped: Arc::clone(&stopped),
         };
         let living = alive.clone();
+        let shelves = Arc::clone(&stock);
         let run = move || {
             let _alive = living;
             for warning in notices {
                 worker.mailbox.post(Event::Made(flowline_model::Event::Warning(warning)));
             }
+            worker.mailbox.post(Event::Models(shelves.models().into()));
             worker.guard(|worker| worker.open(&model).map(|_| ()));
-            for (number, job) in inbox {
-                worker.guard(|worker| worker.make(number, &job));
+            for (number, order) in inbox {
+                worker.guard(|worker| match order {
+                    Order::Make(job) => worker.make(number, &job),
+                    Order::Open(model) => worker.open(&model).map(|_| ()),
+                });
             }
         };
         thread::Builder::new().name("engine".into()).spawn(run).map_err(no_thread)?;
-        Ok(Self { jobs: Some(jobs), mailbox, asked: AtomicU64::new(0), stopped, alive: Some(alive), ended })
+        let (fetches, stopped_fetches) = Default::default();
+        let jobs = Some(jobs);
+        let asked = AtomicU64::new(0);
+        Ok(Self { jobs, stock, fetches, stopped_fetches, mailbox, asked, stopped, alive: Some(alive), ended })
+    }
+
+    fn order(&self, order: Order) {
+        let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let gone = self.jobs.as_ref().is_none_or(|jobs| jobs.send((number, order)).is_err());
+        if gone {
+            let failure = Failure::new("the engine has ended", "close the window and open it again");
+            self.mailbox.post(Event::Failed(failure));
+        }
+    }
+
+    /// Fetches on a thread of its own: pictures are made meanwhile.
+    fn fetch(&self, name: String) {
+        let (mailbox, alive, stock) = (Arc::clone(&self.mailbox), self.alive.clone(), Arc::clone(&self.stock));
+        let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
+        let stopped = Arc::clone(&self.stopped_fetches);
+        let failed = name.clone();
+        let run = move || {
+            let _alive = alive;
+            let mut told = None;
+            let mut observe = |progress: &Progress| {
+                if told.as_ref() != Some(progress) {
+                    told = Some(progress.clone());
+                    mailbox.post(Event::Fetching(name.clone(), progress.clone()));
+                }
+                let stop = stopped.load(Ordering::SeqCst) >= number;
+                if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let caught = catch_unwind(AssertUnwindSafe(|| stock.fetch(&name, &mut observe)));
+            let fetched = caught.unwrap_or_else(|panic| Err(stumbled(panic.as_ref())));
+            // The list first: who hears that it is here finds it there.
+            mailbox.post(Event::Models(stock.models().into()));
+            mailbox.post(Event::Fetched(name, fetched));
+        };
+        if let Err(error) = thread::Builder::new().name("fetch".into()).spawn(run) {
+            self.mailbox.post(Event::Fetched(failed, Err(no_thread(error))));
+        }
     }
 
     fn save_copy(&self, picture: Arc<Picture>, path: PathBuf) {
@@ -191,13 +257,11 @@ impl Engine {
 impl Backend for Engine {
     fn send(&self, command: Command) {
         match command {
-            Command::Make(job) => {
-                let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-                let gone = self.jobs.as_ref().is_none_or(|jobs| jobs.send((number, job)).is_err());
-                if gone {
-                    let failure = Failure::new("the engine has ended", "close the window and open it again");
-                    self.mailbox.post(Event::Failed(failure));
-                }
+            Command::Make(job) => self.order(Order::Make(job)),
+            Command::Open(model) => self.order(Order::Open(model)),
+            Command::Fetch(name) => self.fetch(name),
+            Command::StopFetching => {
+                self.stopped_fetches.store(self.fetches.load(Ordering::SeqCst), Ordering::SeqCst);
             }
             Command::Stop => self.stopped.store(self.asked.load(Ordering::SeqCst), Ordering::SeqCst),
             Command::SaveCopy { picture, path } => self.save_copy(picture, path),
@@ -212,11 +276,18 @@ impl Backend for Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.send(Command::Stop);
+        self.send(Command::StopFetching);
         self.jobs = None;
         self.alive = None;
         // Nobody ever sends: the answer is either "all threads have ended" or "that took too long".
         let _: Result<(), RecvTimeoutError> = self.ended.recv_timeout(GRACE);
     }
+}
+
+/// What the engine's thread is asked for.
+enum Order {
+    Make(Box<Job>),
+    Open(String),
 }
 
 /// What lives on the engine's thread.
@@ -252,7 +323,9 @@ impl Worker {
             Some((_, model)) => model,
             None => {
                 let model = (self.open)(name)?;
-                self.mailbox.post(Event::Ready(Arc::new(model.offer())));
+                // By the name that opens it again; a folder in the Hub's cache, say, is called otherwise.
+                let offer = Offer { model: name.to_owned(), ..model.offer() };
+                self.mailbox.post(Event::Ready(Arc::new(offer)));
                 model
             }
         };

@@ -16,10 +16,12 @@ pub mod engine;
 pub mod error;
 pub mod grid;
 pub mod library;
+pub mod picture;
 pub mod playground;
 pub mod plot;
 pub mod record;
 pub mod registry;
+pub mod shelf;
 pub mod trace;
 
 use std::ffi::OsString;

@@ -8,11 +8,11 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flowline::engine::{Backend, Command, Engine, Event, Job, Model, Offer, Open, Setup};
+use flowline::engine::{Backend, Command, Engine, Event, Job, Model, Offer, Open, Progress, Setup, Stock, Stocked};
 use flowline::error::{Failure, Result};
 use flowline::library::{Destination, Library, SaveOptions};
 use flowline_model::{Draft, Event as Made, Outcome, Request, Resolved};
-use stand_in::{offer, picture, request, step};
+use stand_in::{offer, picture, request, step, stocked};
 
 /// Longer than the slowest machine takes for anything here.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,6 +54,32 @@ impl Model for Drawing {
     }
 }
 
+/// A shelf whose one model comes in ten pieces, or as its name says.
+struct Shelf;
+
+impl Stock for Shelf {
+    fn models(&self) -> Vec<Stocked> {
+        vec![stocked("flow", false)]
+    }
+
+    fn fetch(&self, name: &str, observe: &mut dyn FnMut(&Progress) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+        match name {
+            "panic" => panic!("a shelf falls down"),
+            "gated" => return Err(Failure::new("flow is gated", "accept its licence")),
+            "until stopped" => while observe(&Progress::default()).is_continue() {},
+            _ => {
+                for bytes in 1..=10 {
+                    if observe(&Progress { bytes, total: 10, ..Progress::default() }).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
+        Ok(ControlFlow::Break(()))
+    }
+}
+
 /// An engine, and what wakes its face.
 struct Bench {
     engine: Engine,
@@ -75,7 +101,7 @@ impl Bench {
         let waker = Arc::new(move || {
             let _ = wake.lock().map(|wake| wake.send(()));
         });
-        let setup = Setup { model: "drawing".into(), library, open, notices: Vec::new() };
+        let setup = Setup { model: "drawing".into(), library, open, stock: Arc::new(Shelf), notices: Vec::new() };
         Self { engine: Engine::start(setup, waker).unwrap(), woken, ticks }
     }
 
@@ -119,13 +145,14 @@ fn a_picture_is_saved_before_anybody_hears_of_it() {
     let (picture, path) = saved.expect("a picture");
     assert_eq!(image::open(path.as_ref().unwrap()).unwrap().into_rgb8(), picture.image);
     let kinds = events.iter().map(|event| match event {
+        Event::Models(_) => "models",
         Event::Ready(_) => "ready",
         Event::Started(_) => "started",
         Event::Picture(..) => "picture",
         Event::Made(Made::Finished(_)) => "finished",
         other => panic!("{other:?}"),
     });
-    assert_eq!(kinds.collect::<Vec<_>>(), ["ready", "started", "picture", "finished"]);
+    assert_eq!(kinds.collect::<Vec<_>>(), ["models", "ready", "started", "picture", "finished"]);
 }
 
 #[test]
@@ -217,4 +244,44 @@ fn a_copy_is_saved_while_the_engine_works_and_replaces_nothing() {
     assert_ne!(*path, taken);
     assert_eq!(image::open(path).unwrap().into_rgb8(), copied.image);
     assert_eq!(std::fs::read_to_string(&taken).unwrap(), "somebody else's");
+}
+
+#[test]
+fn a_model_is_fetched_beside_the_work_and_the_list_comes_before_the_news() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(folder.path());
+    bench.make("drawing", "until stopped");
+    bench.ticks.recv_timeout(PATIENCE).expect("it is at work");
+    bench.engine.send(Command::Fetch("flow".into()));
+    let events = bench.until(|event| matches!(event, Event::Fetched(..)));
+    let [.., Event::Models(models), Event::Fetched(name, fetched)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((&models[..], name.as_str()), (&[stocked("flow", false)][..], "flow"));
+    assert_eq!(fetched, &Ok(ControlFlow::Continue(())));
+    assert!(!events.iter().any(is_end), "the picture is still being made");
+    bench.engine.send(Command::Stop);
+    bench.until(is_end);
+}
+
+#[test]
+fn fetching_that_fails_stumbles_or_is_stopped_says_so_and_the_engine_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(folder.path());
+    let fetched = |name: &str, stop: bool| {
+        bench.engine.send(Command::Fetch(name.into()));
+        if stop {
+            bench.until(|event| matches!(event, Event::Fetching(..)));
+            bench.engine.send(Command::StopFetching);
+        }
+        match bench.until(|event| matches!(event, Event::Fetched(..))).pop() {
+            Some(Event::Fetched(_, fetched)) => fetched,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(fetched("gated", false).unwrap_err().hint, "accept its licence");
+    assert_eq!(fetched("until stopped", true), Ok(ControlFlow::Break(())));
+    assert!(fetched("panic", false).unwrap_err().what.contains("a shelf falls down"));
+    assert_eq!(fetched("flow", false), Ok(ControlFlow::Continue(())), "an old stop does not hit it");
+    bench.engine.send(Command::Open("another".into()));
+    let events = bench.until(|event| matches!(event, Event::Ready(offer) if offer.model == "another"));
+    assert!(!events.iter().any(|event| matches!(event, Event::Failed(_))), "{events:?}");
 }

@@ -10,7 +10,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use flowline::desktop::App;
 use flowline::desktop::state::State;
-use flowline::engine::{Engine, Setup, open_pipeline};
+use flowline::engine::{Engine, Setup, UsersStock, open_pipeline};
 use flowline::library::{Destination, Library, SaveOptions};
 use flowline::record;
 use flowline_model::{Event, Pipeline};
@@ -26,6 +26,7 @@ fn a_prompt_typed_into_the_window_becomes_a_saved_picture() {
         model: "postcard".into(),
         library: Library::new(Destination::Folder(folder.path().to_owned()), options),
         open: open_pipeline(flowline::Registry::builtin(), None),
+        stock: Arc::new(UsersStock),
         notices: Vec::new(),
     };
     let (wake, woken) = mpsc::channel();

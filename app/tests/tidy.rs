@@ -63,7 +63,20 @@ fn the_sampler_knows_no_tensors_and_no_model() {
 
 #[test]
 fn the_model_knows_no_window_and_no_command_line() {
-    assert_free_of("flowline-model", &[], &["clap", "egui", "eframe", "winit", "indicatif", "ctrlc", "dirs"]);
+    assert_free_of("flowline-model", &[], &["clap", "egui", "eframe", "winit", "indicatif", "ctrlc"]);
+}
+
+/// `hf-hub` brings `dirs`, and would look for the user's home itself; what the environment means is the app's to say.
+#[test]
+fn the_model_looks_for_no_folders_of_the_user() {
+    let mut paths = Vec::new();
+    files(&root().join("model/src"), "rs", &mut paths);
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        for word in ["dirs::", "Cache::default", "Cache::from_env"] {
+            assert!(!text.contains(word), "{}: {word}", path.display());
+        }
+    }
 }
 
 #[test]

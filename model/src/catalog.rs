@@ -1,8 +1,11 @@
 //! The one list of models: what they are called, where their files are, what they like.
 
+mod hosted;
+
 use flowline_sampler::catalog::Choice;
 
 use crate::{Error, Result};
+pub use hosted::{Alternative, Hosted};
 
 /// A model people can name, or a kind of model that a folder can hold.
 #[derive(Debug, PartialEq)]
@@ -19,6 +22,8 @@ pub struct Entry {
     pub source: Source,
     /// What it likes, unless the user says otherwise.
     pub defaults: Defaults,
+    /// What its authors' own program runs it with, where that is known (`--preset reference`).
+    pub reference: Option<Defaults>,
     /// The only size it was trained at, where there is only one: width, height.
     pub trained_size: Option<(u32, u32)>,
     /// Tokens of text it reads (T5), unless its folder says otherwise.
@@ -32,8 +37,8 @@ pub struct Entry {
 pub enum Source {
     /// Built into the program: path inside the model's folder, and bytes.
     Embedded(&'static [(&'static str, &'static [u8])]),
-    /// In a folder on the user's disk, in diffusers' layout, named with `-m PATH`.
-    Folder,
+    /// On the Hub, fetched into the cache that its programs share.
+    Hub(&'static Hosted),
 }
 
 /// What a model likes.
@@ -49,6 +54,8 @@ pub struct Defaults {
     schedule: &'static str,
     /// Classifier-free guidance; 1 is off.
     pub cfg: f64,
+    /// The rule of guidance, in its written form, where it is not the plain one.
+    rule: Option<&'static str>,
     /// Distilled guidance, for models with a guidance embedding.
     pub guidance: Option<f64>,
 }
@@ -56,12 +63,70 @@ pub struct Defaults {
 impl Defaults {
     /// The sampler it likes.
     pub fn sampler(&self) -> Choice {
-        Choice::new(self.sampler)
+        written(self.sampler)
     }
 
     /// The schedule it likes.
     pub fn schedule(&self) -> Choice {
-        Choice::new(self.schedule)
+        written(self.schedule)
+    }
+
+    /// The rule of guidance it likes, where it is not the plain one.
+    pub fn rule(&self) -> Option<Choice> {
+        self.rule.map(written)
+    }
+}
+
+/// A choice as this file writes it; a test reads them all.
+fn written(text: &str) -> Choice {
+    text.parse().unwrap_or_else(|_| Choice::new(text))
+}
+
+/// Which of a model's sets of choices applies to all that is left open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preset {
+    /// [`Entry::defaults`].
+    #[default]
+    Default,
+    /// [`Entry::reference`].
+    Reference,
+}
+
+impl Preset {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Default, Self::Reference];
+
+    /// How it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Reference => "reference",
+        }
+    }
+
+    /// What it is, a line.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Default => "what the model likes",
+            Self::Reference => "what its authors' own program runs it with",
+        }
+    }
+}
+
+impl Entry {
+    /// The choices of `preset`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there are none.
+    pub fn preset(&self, preset: Preset) -> Result<&Defaults> {
+        match preset {
+            Preset::Default => Ok(&self.defaults),
+            Preset::Reference => self.reference.as_ref().ok_or_else(|| {
+                let known: Vec<_> = MODELS.iter().filter(|entry| entry.reference.is_some()).map(|e| e.name).collect();
+                let what = format!("nobody but its defaults says how {} should be run", self.name);
+                Error::invalid(what, format!("leave --preset out; there is a reference of {}", known.join(", ")))
+            }),
+        }
     }
 }
 
@@ -96,8 +161,10 @@ pub static MODELS: &[Entry] = &[
             sampler: "euler",
             schedule: "uniform",
             cfg: 2.5,
+            rule: None,
             guidance: None,
         },
+        reference: None,
         trained_size: Some((256, 256)),
         text_length: 24,
         skip_layers: &[],
@@ -106,17 +173,19 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "flux-schnell",
         aliases: &["schnell", "flux1-schnell", "flux.1-schnell"],
-        about: "FLUX.1 [schnell], 12 B parameters, 1 to 4 steps; from a diffusers folder of yours",
+        about: "FLUX.1 [schnell], 12 B parameters, 1 to 4 steps",
         licence: "Apache-2.0",
-        source: Source::Folder,
+        source: Source::Hub(&hosted::FLUX_SCHNELL),
         defaults: Defaults {
             size: (1024, 1024),
             steps: 4,
             sampler: "euler",
             schedule: "uniform",
             cfg: 1.0,
+            rule: None,
             guidance: None,
         },
+        reference: Some(bfl(4, "uniform", None)),
         trained_size: None,
         text_length: 256,
         skip_layers: &[],
@@ -124,17 +193,19 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "flux-dev",
         aliases: &["dev", "flux1-dev", "flux.1-dev"],
-        about: "FLUX.1 [dev], 12 B parameters, guidance-distilled; from a diffusers folder of yours",
+        about: "FLUX.1 [dev], 12 B parameters, guidance-distilled",
         licence: "FLUX.1 [dev] Non-Commercial",
-        source: Source::Folder,
+        source: Source::Hub(&hosted::FLUX_DEV),
         defaults: Defaults {
             size: (1024, 1024),
             steps: 28,
             sampler: "euler",
             schedule: "flux",
             cfg: 1.0,
+            rule: None,
             guidance: Some(3.5),
         },
+        reference: Some(bfl(50, "flux", Some(3.5))),
         trained_size: None,
         text_length: 512,
         skip_layers: &[],
@@ -143,17 +214,19 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "flux-krea-dev",
         aliases: &["krea-dev", "flux1-krea-dev", "flux.1-krea-dev"],
-        about: "FLUX.1 Krea [dev], 12 B parameters, dev trained for photographs; from a diffusers folder of yours",
+        about: "FLUX.1 Krea [dev], 12 B parameters, dev trained for photographs",
         licence: "FLUX.1 [dev] Non-Commercial",
-        source: Source::Folder,
+        source: Source::Hub(&hosted::FLUX_KREA_DEV),
         defaults: Defaults {
             size: (1024, 1024),
             steps: 28,
             sampler: "euler",
             schedule: "flux",
             cfg: 1.0,
+            rule: None,
             guidance: Some(4.5),
         },
+        reference: None,
         trained_size: None,
         text_length: 512,
         skip_layers: &[],
@@ -164,10 +237,11 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "sd3-medium",
         aliases: &["sd3", "stable-diffusion-3-medium"],
-        about: "Stable Diffusion 3 medium, 2 B parameters; from a diffusers folder of yours",
+        about: "Stable Diffusion 3 medium, 2 B parameters",
         licence: STABILITY,
-        source: Source::Folder,
+        source: Source::Hub(&hosted::SD3_MEDIUM),
         defaults: sd3(28, 5.0),
+        reference: Some(sai(50, 5.0, "sd3:shift=1")),
         trained_size: None,
         text_length: 256,
         skip_layers: &[],
@@ -175,10 +249,16 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "sd3.5-medium",
         aliases: &["sd35-medium", "stable-diffusion-3.5-medium"],
-        about: "Stable Diffusion 3.5 medium, 2.2 B parameters; from a diffusers folder of yours",
+        about: "Stable Diffusion 3.5 medium, 2.2 B parameters",
         licence: STABILITY,
-        source: Source::Folder,
+        source: Source::Hub(&hosted::SD35_MEDIUM),
         defaults: sd3(28, 4.5),
+        // Its guidance of skipped layers acts after 1 and before 20 % of the steps: along 50 steps of its grid these are
+        // the sigmas from 0.93 to 0.993. sd3_infer.py:587 and :641 pass the guidance 5, not the 4 of that configuration.
+        reference: Some(Defaults {
+            rule: Some("cfg+skip-layer:scale=2.5,low=0.925,high=0.995"),
+            ..sai(50, 5.0, "sd3")
+        }),
         trained_size: None,
         text_length: 256,
         // Stability-AI/sd3.5 sd3_infer.py:502-528, where it alone has them.
@@ -187,10 +267,11 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "sd3.5-large",
         aliases: &["sd35-large", "stable-diffusion-3.5-large"],
-        about: "Stable Diffusion 3.5 large, 8.1 B parameters; from a diffusers folder of yours",
+        about: "Stable Diffusion 3.5 large, 8.1 B parameters",
         licence: STABILITY,
-        source: Source::Folder,
+        source: Source::Hub(&hosted::SD35_LARGE),
         defaults: sd3(28, 4.5),
+        reference: Some(sai(40, 4.5, "sd3")),
         trained_size: None,
         text_length: 256,
         skip_layers: &[],
@@ -198,10 +279,11 @@ pub static MODELS: &[Entry] = &[
     Entry {
         name: "sd3.5-large-turbo",
         aliases: &["sd35-large-turbo", "stable-diffusion-3.5-large-turbo"],
-        about: "Stable Diffusion 3.5 large turbo, 8.1 B parameters, 4 steps; from a diffusers folder of yours",
+        about: "Stable Diffusion 3.5 large turbo, 8.1 B parameters, 4 steps",
         licence: STABILITY,
-        source: Source::Folder,
+        source: Source::Hub(&hosted::SD35_LARGE_TURBO),
         defaults: sd3(4, 1.0),
+        reference: Some(sd3(4, 1.0)),
         trained_size: None,
         text_length: 256,
         skip_layers: &[],
@@ -213,7 +295,17 @@ const STABILITY: &str = "Stability AI Community (free below 1,000,000 US$ of rev
 
 /// What the SD3 models like; they differ in steps and guidance.
 const fn sd3(steps: usize, cfg: f64) -> Defaults {
-    Defaults { size: (1024, 1024), steps, sampler: "euler", schedule: "sd3", cfg, guidance: None }
+    Defaults { size: (1024, 1024), steps, sampler: "euler", schedule: "sd3", cfg, rule: None, guidance: None }
+}
+
+/// What Stability AI's own program runs them with (Stability-AI/sd3.5 `sd3_infer.py:502-528`).
+const fn sai(steps: usize, cfg: f64, schedule: &'static str) -> Defaults {
+    Defaults { sampler: "dpmpp2m", schedule, ..sd3(steps, cfg) }
+}
+
+/// What Black Forest Labs' own program runs them with (black-forest-labs/flux `cli.py:105-183`).
+const fn bfl(steps: usize, schedule: &'static str, guidance: Option<f64>) -> Defaults {
+    Defaults { size: (1360, 768), steps, sampler: "euler", schedule, cfg: 1.0, rule: None, guidance }
 }
 
 /// The entry called `name`.

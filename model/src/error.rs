@@ -85,6 +85,14 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// Something could not be fetched, or has no place to be fetched to.
+    #[error("{what}")]
+    Hub {
+        /// What happened.
+        what: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// A kept run is damaged, of another version, or not one.
     #[error("{what}")]
     Trajectory {
@@ -137,6 +145,11 @@ impl Error {
         Self::Invalid { what: what.into(), hint: hint.into() }
     }
 
+    /// An [`Error::Hub`].
+    pub fn hub(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Hub { what: what.into(), hint: hint.into() }
+    }
+
     /// What the user can do about it, as one sentence without a full stop.
     pub fn hint(&self) -> String {
         match self {
@@ -156,7 +169,7 @@ impl Error {
                 "the model folder must be a complete diffusers folder; fetch the file again".into()
             }
             Self::Trajectory { hint, .. } => (*hint).to_owned(),
-            Self::Invalid { hint, .. } => hint.clone(),
+            Self::Invalid { hint, .. } | Self::Hub { hint, .. } => hint.clone(),
             Self::Memory { .. } => {
                 "ask for a smaller picture, hold the weights in fewer bits (--weights q8_0), or close other programs"
                     .into()

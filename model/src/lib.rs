@@ -41,7 +41,7 @@ pub use memory::{MemoryPlan, Residency};
 pub use opening::{Lora, LoraFile, Opening};
 pub use pipeline::Pipeline;
 pub use provenance::{LoraRecord, MadeWith, ModelRecord, WeightRecord};
-pub use request::{Branch, Draft, Request, Resolved, Tilt};
+pub use request::{Branch, Draft, Request, Resolved, Start, Tilt};
 pub use rng::Rng;
 pub use spec::Spec;
 pub use trajectory::{Kept, KeptStep};

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{self, Entry};
+use crate::catalog::{self, Entry, Source};
 use crate::model_index::ModelIndex;
 use crate::opening::Opening;
+use crate::weights::hub::HubModel;
 use crate::weights::identify::{Inferred, Layout, Role};
 use crate::weights::{Assembled, ModelFiles};
 use crate::{Error, Result, Warning};
@@ -26,6 +27,8 @@ pub(crate) struct Located {
     pub(crate) files: ModelFiles,
     /// The catalogue entry whose defaults apply, if it was named.
     pub(crate) entry: Option<&'static Entry>,
+    /// What the model is called, where its files are called something else.
+    pub(crate) name: Option<String>,
     /// What was guessed on the way.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -46,26 +49,28 @@ enum Base {
 /// [`Error::Invalid`] if there is no such model, a file is something else, or a part is nowhere to be found; else what is
 /// wrong with the files.
 pub(crate) fn locate(opening: &Opening) -> Result<Located> {
-    let kind = opening.kind.as_deref().map(catalog::find).transpose()?;
+    let kind = opening.kind.as_deref().map(kind_named).transpose()?;
     let base = base(opening)?;
-    let named = opening.parts.named().next().is_some();
+    let named = opening.parts.named().next().is_some() || !opening.pieces.is_empty();
+    // A folder in the Hub's cache is called by its commit.
+    let name = hosted(opening).filter(|_| opening.parts.transformer.is_none()).map(|model| model.name());
     let located = match base {
         Base::Files(ModelFiles::Embedded(files), entry) if !named => {
-            Located { files: ModelFiles::Embedded(files), entry, warnings: Vec::new() }
+            Located { files: ModelFiles::Embedded(files), entry, name: None, warnings: Vec::new() }
         }
         Base::Files(files, entry) => {
             let (files, warnings) = Assembly::new(opening).over(files)?;
-            Located { files, entry, warnings }
+            Located { files, entry, name, warnings }
         }
         Base::File(path) => {
             let mut assembly = Assembly::new(opening);
             assembly.offer(Loose::open(&path)?);
             let (files, warnings) = assembly.alone()?;
-            Located { files, entry: None, warnings }
+            Located { files, entry: None, name, warnings }
         }
         Base::Nothing(entry) => {
             let (files, warnings) = Assembly::new(opening).alone()?;
-            Located { entry: checked(entry, &files)?, files, warnings }
+            Located { entry: checked(entry, &files)?, files, name, warnings }
         }
     };
     Ok(match kind {
@@ -74,26 +79,45 @@ pub(crate) fn locate(opening: &Opening) -> Result<Located> {
     })
 }
 
+/// The catalogue entry of a kind.
+fn kind_named(kind: &str) -> Result<&'static Entry> {
+    let unknown =
+        |_| Error::invalid(format!("there is no kind of model named '{kind}'"), "`flowline models` lists them");
+    catalog::find(kind).map_err(unknown)
+}
+
 /// What the model's name stands for.
 fn base(opening: &Opening) -> Result<Base> {
     let model = opening.model.as_str();
-    let whole = opening.parts.transformer.is_some();
+    let whole = opening.parts.transformer.is_some() || !opening.pieces.is_empty();
     if model.is_empty() && whole {
         return Ok(Base::Nothing(None));
     }
     match catalog::find(model) {
         Ok(entry) => match entry.source {
-            catalog::Source::Embedded(files) => Ok(Base::Files(ModelFiles::Embedded(files), Some(entry))),
-            catalog::Source::Folder if is_path(model) => at(Path::new(model)),
-            catalog::Source::Folder if whole => Ok(Base::Nothing(Some(entry))),
-            catalog::Source::Folder => {
-                let what = format!("{} is not built in, and this version does not download models", entry.name);
-                Err(Error::invalid(what, "name its diffusers folder: -m path/to/folder"))
-            }
+            Source::Embedded(files) => Ok(Base::Files(ModelFiles::Embedded(files), Some(entry))),
+            Source::Hub(_) if is_path(model) => at(Path::new(model)),
+            Source::Hub(_) if whole => Ok(Base::Nothing(Some(entry))),
+            Source::Hub(_) => fetched(opening, Some(entry)),
         },
+        Err(_) if hosted(opening).is_some() => fetched(opening, None),
         Err(_) if is_path(model) => at(Path::new(model)),
         Err(unknown) => Err(unknown),
     }
+}
+
+/// The model on the Hub that is meant; a file or folder goes before a repository of the same name.
+fn hosted(opening: &Opening) -> Option<HubModel> {
+    if Path::new(&opening.model).exists() { None } else { HubModel::named(&opening.model) }
+}
+
+/// What was fetched from the Hub.
+fn fetched(opening: &Opening, entry: Option<&'static Entry>) -> Result<Base> {
+    let Some(hosted) = hosted(opening) else { return at(Path::new(&opening.model)) };
+    Ok(match at(&hosted.here(&opening.hub)?)? {
+        Base::Files(files, _) => Base::Files(files, entry),
+        other => other,
+    })
 }
 
 /// What is at a path.
@@ -162,6 +186,9 @@ impl<'a> Assembly<'a> {
             beside.extend(others);
         }
         self.offer(beside);
+        for piece in &self.opening.pieces {
+            self.offer(Loose::open(piece)?);
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::ops::attention::SCORE_BYTES;
+use crate::vae::Tiling;
 use crate::weights::Memory;
 
 /// Planned memory of one picture, in bytes.
@@ -20,6 +21,8 @@ pub struct MemoryPlan {
     pub denoising: u64,
     /// The autoencoder's largest activations while decoding.
     pub decoding: u64,
+    /// In what pieces it decodes.
+    pub tiling: Tiling,
     /// Whether the parts stay or take turns.
     pub residency: Residency,
     /// The most that is in use at one time.
@@ -54,6 +57,8 @@ pub struct Footprint {
     pub heads: u64,
     /// The autoencoder's largest activations while decoding, bytes.
     pub decoding: u64,
+    /// The pieces that this is for.
+    pub tiling: Tiling,
 }
 
 /// Of the largest text encoder that is known, T5 XXL: attention heads, and channels inside the feed-forward.
@@ -86,6 +91,7 @@ impl MemoryPlan {
             encoding,
             denoising,
             decoding: footprint.decoding,
+            tiling: footprint.tiling,
             residency: Residency::Whole,
             peak: Memory::default(),
             available,
@@ -128,7 +134,7 @@ pub(crate) fn available(limit: Option<u64>) -> Option<u64> {
     [free(), limit].into_iter().flatten().min()
 }
 
-fn free() -> Option<u64> {
+pub(crate) fn free() -> Option<u64> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory_specifics(sysinfo::MemoryRefreshKind::nothing().with_ram());
     let limit = system.cgroup_limits().map(|limits| limits.free_memory);
@@ -144,7 +150,7 @@ mod tests {
 
     fn footprint() -> Footprint {
         let weights = [300, 200, 10].map(|mib| Memory::heap(mib * MIB));
-        Footprint { weights, prompt: 10, tokens: 100, hidden: 64, heads: 2, decoding: 50 * MIB }
+        Footprint { weights, prompt: 10, tokens: 100, hidden: 64, heads: 2, decoding: 50 * MIB, tiling: Tiling::None }
     }
 
     #[test]

@@ -1,18 +1,25 @@
 //! What to open, and how: everything about a model that is decided before a request.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::weights::Holding;
+use crate::weights::hub::Hub;
 use crate::weights::identify::Role;
-use crate::{LoraRecord, ModelRecord};
+use crate::weights::{HashCache, Holding};
+use crate::{LoraRecord, ModelRecord, WeightRecord};
 
 /// A model as somebody names it, and how it is to be opened.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Opening {
-    /// A name in the catalogue, or the path of a folder or of a file; empty if `parts` names the transformer.
+    /// A name in the catalogue, the path of a folder or of a file, or `owner/repo[:file]` on the Hub; empty if `parts` or
+    /// `pieces` bring the transformer.
     pub model: String,
+    /// Where models from the Hub lie on this machine. Opening fetches nothing.
+    pub hub: Hub,
     /// Parts that are named one by one, in the place of the model's own.
     pub parts: Parts,
+    /// Files whose parts are told by their tensors: whatever `model` and `parts` lack is taken from them first.
+    pub pieces: Vec<PathBuf>,
     /// The catalogue entry whose defaults apply, where the files fit several.
     pub kind: Option<String>,
     /// Folders in which missing parts are looked for, beside those around the files that are named: a ComfyUI folder, or
@@ -66,6 +73,25 @@ impl Opening {
             kind: model.kind.clone(),
             ..Self::named(&model.name, cache)
         }
+    }
+
+    /// The same where its files were last seen, by the hashes remembered in `cache`; `None` if one is there no longer.
+    pub fn seen(model: &ModelRecord, cache: &Path) -> Option<Self> {
+        let mut hashes = HashCache::open(Some(cache));
+        let seen: Vec<PathBuf> =
+            model.weights.iter().map(|weights| hashes.find(&weights.sha256)).collect::<Option<_>>()?;
+        // X/transformer/a.safetensors, recorded as transformer/a.safetensors, is in the folder X.
+        let folder = |(path, weights): (&PathBuf, &WeightRecord)| {
+            let inside = Path::new(&weights.file);
+            let whole = weights.file.contains('/') && path.ends_with(inside);
+            path.ancestors().nth(inside.components().count()).filter(|_| whole).map(Path::to_owned)
+        };
+        let folders: Option<BTreeSet<PathBuf>> = seen.iter().zip(&model.weights).map(folder).collect();
+        let (opening, folders) = (Self::recorded(model, Some(cache)), folders.unwrap_or_default());
+        Some(match folders.first().filter(|_| folders.len() == 1) {
+            Some(folder) => Self { model: folder.to_string_lossy().into_owned(), ..opening },
+            None => Self { model: String::new(), pieces: seen, ..opening },
+        })
     }
 }
 

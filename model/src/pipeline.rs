@@ -45,8 +45,8 @@ pub struct Pipeline {
     encoded: Vec<(String, Encoding)>,
     /// A run to go on with.
     held: Option<Held>,
-    /// Latents that pictures may be pulled towards, by their hash.
-    targets: Vec<(String, Latents)>,
+    /// Latents of pictures that others begin at or are pulled towards, by their hash.
+    pictures: Vec<(String, Latents)>,
     /// Whether runs are kept and told.
     keep: bool,
 }
@@ -74,11 +74,11 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Invalid`] if there is no such model, else what is wrong with its files.
     pub fn open_as(opening: &Opening) -> Result<Self> {
-        let Located { files, entry, warnings } = locate(opening)?;
+        let Located { files, entry, name, warnings } = locate(opening)?;
         let mut hashes = HashCache::open(opening.cache.as_deref());
         let spec = Spec::open(&files, entry, &mut hashes)?.held(&files, opening.holding, opening.memory)?;
         let mut spec = spec.adapted(&opening.loras, &files, &mut hashes)?;
-        spec.opened_as(opening, warnings);
+        spec.opened_as(opening, name, warnings);
         Ok(Self {
             spec,
             files,
@@ -87,7 +87,7 @@ impl Pipeline {
             residency: Residency::Whole,
             encoded: Vec::new(),
             held: None,
-            targets: Vec::new(),
+            pictures: Vec::new(),
             keep: false,
         })
     }
@@ -207,7 +207,11 @@ impl Pipeline {
         if !latents.is_finite()? {
             return Err(Error::NotFinite { stage: "transformer" });
         }
-        let pixels = self.autoencoder()?.decode(latents.tensor())?;
+        let tensor = latents.tensor();
+        let ((_, _, h, w), f) = (tensor.dims4()?, self.spec.vae.latent_factor());
+        self.autoencoder()?;
+        let tiling = self.spec.decode_tiling_now((w * f) as u32, (h * f) as u32);
+        let pixels = self.autoencoder()?.decode_tiled(tensor, tiling, &mut ())?;
         vae::to_rgb(&pixels)?.into_iter().next().ok_or(Error::NotFinite { stage: "autoencoder" })
     }
 }

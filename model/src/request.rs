@@ -6,13 +6,15 @@
 mod branch;
 mod draft;
 mod rule;
-mod tilt;
+pub(crate) mod start;
+pub(crate) mod tilt;
 mod written;
 
 use flowline_sampler::Schedule;
 use flowline_sampler::catalog::Choice;
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Preset;
 use crate::provenance::{LoraRecord, MadeWith, ModelRecord};
 use crate::rng::Rng;
 use crate::spec::Spec;
@@ -20,6 +22,7 @@ use crate::{Error, MemoryPlan, Result, Warning};
 
 pub use branch::Branch;
 pub use draft::{Draft, Resolved};
+pub use start::Start;
 pub use tilt::Tilt;
 
 /// Everything decided. Its JSON form is the canonical record.
@@ -39,7 +42,8 @@ pub struct Request {
     /// One picture a seed.
     #[serde(with = "written::seeds")]
     pub seeds: Vec<u64>,
-    /// Number of steps; one less than there are sigmas. Of a branch, its own steps.
+    /// Number of steps; one less than there are sigmas. Of a branch, its own steps; of a run that begins at a picture, those
+    /// that are walked.
     pub steps: usize,
     /// The sampler with all its parameters.
     #[serde(with = "written::choice")]
@@ -66,7 +70,10 @@ pub struct Request {
     /// The picture that this one is pulled towards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tilt: Option<Tilt>,
-    /// The run that this one goes on from; `None` for one that begins at pure noise.
+    /// The picture that this one begins at; `None` for one that begins at pure noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
+    /// The run that this one goes on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<Box<Branch>>,
     /// Stop after so many steps and decode the denoised prediction.
@@ -106,8 +113,8 @@ impl Request {
         if let Some(guidance) = self.guidance {
             in_range("guidance", guidance, 0.0, 100.0)?;
         }
-        let schedule = Schedule::explicit(self.sigmas.clone())?;
-        if schedule.steps() != self.steps {
+        self.start.as_ref().map_or(Ok(()), |start| start.check(self))?;
+        if self.sigmas.len().saturating_sub(1) != self.steps {
             let what = format!("{} sigmas do not make {} steps", self.sigmas.len(), self.steps);
             return Err(Error::invalid(what, "give one sigma more than steps"));
         }
@@ -115,7 +122,13 @@ impl Request {
             let what = format!("cannot stop after {} of {} steps", self.stop_after.unwrap_or(0), self.steps);
             return Err(Error::invalid(what, "stop after at least one step and at most all"));
         }
-        spec.samplers.build(&self.sampler)?.start(&schedule)?;
+        let sampler = spec.samplers.build(&self.sampler)?;
+        if self.walks() {
+            sampler.start(&Schedule::explicit(self.sigmas.clone())?)?;
+        } else if self.sigmas[..] != [0.0] {
+            let what = format!("a picture at strength 0 has no steps, and the sigmas make {}", self.steps);
+            return Err(Error::invalid(what, "give the one sigma 0"));
+        }
         self.tilt.as_ref().map_or(Ok(()), Tilt::check)?;
         self.branch.as_ref().map_or(Ok(()), |branch| branch.check(self, spec))?;
         let plan = self.memory_plan(spec);
@@ -152,11 +165,12 @@ impl Request {
     pub fn to_draft(&self) -> Draft {
         Draft {
             prompt: self.prompt.clone(),
+            preset: Preset::Default,
             negative_prompt: Some(self.negative_prompt.clone()).filter(|text| !text.is_empty()),
             width: Some(self.width),
             height: Some(self.height),
             seeds: self.seeds.clone(),
-            steps: Some(self.steps),
+            steps: Some(self.start.as_ref().and_then(|start| start.steps).unwrap_or(self.steps)),
             sampler: Some(self.sampler.clone()),
             schedule: Some(self.schedule.clone()).filter(|choice| choice.name != Self::EXPLICIT),
             shift: None,
@@ -167,6 +181,7 @@ impl Request {
             skip_layers: Some(self.skip_layers.clone()).filter(|layers| !layers.is_empty()),
             rng: Some(self.rng),
             tilt: self.tilt.clone(),
+            start: self.start.clone(),
             branch: self.branch.clone(),
             stop_after: self.stop_after,
         }

@@ -7,11 +7,11 @@ use flowline_sampler::guidance::Rules;
 
 use crate::catalog::Entry;
 use crate::family::Family;
-use crate::memory::{Footprint, available};
+use crate::memory::{Footprint, available, free};
 use crate::model_index::ModelIndex;
 use crate::preview::LinearPreview;
 use crate::provenance::{ModelRecord, WeightRecord};
-use crate::vae::VaeConfig;
+use crate::vae::{Tiling, VaeConfig};
 use crate::weights::{Activations, Adapters, Applied, HashCache, Holding, Memory, ModelFiles, Targets};
 use crate::{Error, Latents, Lora, Opening, Result, Warning};
 
@@ -188,7 +188,11 @@ impl Spec {
             targets.add(file, &files.weights(file)?);
         }
         self.adapters = Adapters::open(loras, &targets, hashes)?;
-        self.memory[1] += Memory::heap(self.adapters.parameters().saturating_mul(size_of::<f32>() as u64));
+        let added =
+            |is: fn(&str) -> bool| Memory::heap(self.adapters.parameters(is).saturating_mul(size_of::<f32>() as u64));
+        let [text, transformer, autoencoder] = self.memory;
+        self.memory =
+            [text + added(|file| file != TRANSFORMER), transformer + added(|file| file == TRANSFORMER), autoencoder];
         self.warnings.extend(self.adapters.applied().filter_map(Applied::warning));
         Ok(self)
     }
@@ -216,7 +220,8 @@ impl Spec {
     }
 
     /// Notes how the model was opened, as far as a record must say it, and what was guessed on the way.
-    pub(crate) fn opened_as(&mut self, opening: &Opening, warnings: Vec<Warning>) {
+    pub(crate) fn opened_as(&mut self, opening: &Opening, name: Option<String>, warnings: Vec<Warning>) {
+        self.name = name.unwrap_or_else(|| std::mem::take(&mut self.name));
         self.kind = opening.kind.as_ref().map(|_| self.entry.name.to_owned());
         self.warnings.splice(0..0, warnings);
     }
@@ -242,8 +247,57 @@ impl Spec {
         self.entry.defaults.guidance.is_some()
     }
 
+    /// The size near `width` x `height` that the model can make: both sides multiples, neither too long, the shape kept as
+    /// nearly as that allows.
+    pub fn nearest_size(&self, width: u32, height: u32) -> (u32, u32) {
+        let (multiple, longest) = (self.size_multiple().max(1), self.longest_side());
+        let scale = (f64::from(longest) / f64::from(width.max(height).max(1))).min(1.0);
+        let near = |side: u32| {
+            let units = (f64::from(side) * scale / f64::from(multiple)).round() as u32;
+            units.clamp(1, (longest / multiple).max(1)) * multiple
+        };
+        (near(width), near(height))
+    }
+
+    /// The longest width or height.
+    fn longest_side(&self) -> u32 {
+        let longest = self.family.longest_side().and_then(|tokens| u32::try_from(tokens).ok());
+        longest.map_or(LARGEST_SIDE, |tokens| tokens.saturating_mul(self.size_multiple()).min(LARGEST_SIDE))
+    }
+
+    /// In what pieces a picture of this size is decoded beside the transformer, as planned for.
+    pub(crate) fn decode_tiling(&self, width: u32, height: u32) -> Tiling {
+        let [_, transformer, autoencoder] = self.memory;
+        let room = available(self.limit).map(|room| room.saturating_sub((transformer + autoencoder).heap));
+        Tiling::fitting_decode(&self.vae, width, height, room.unwrap_or(u64::MAX))
+    }
+
+    /// The same now that transformer and autoencoder are in memory.
+    pub(crate) fn decode_tiling_now(&self, width: u32, height: u32) -> Tiling {
+        let [_, transformer, autoencoder] = self.memory;
+        let limit = self.limit.map(|limit| limit.saturating_sub((transformer + autoencoder).heap));
+        let room = [free(), limit].into_iter().flatten().min();
+        Tiling::fitting_decode(&self.vae, width, height, room.unwrap_or(u64::MAX))
+    }
+
+    /// In what pieces a picture of this size is encoded, which is done with nothing but the autoencoder in memory.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if it does not fit in any.
+    pub(crate) fn encode_tiling(&self, width: u32, height: u32) -> Result<Tiling> {
+        let available = available(self.limit).unwrap_or(u64::MAX);
+        let tiling = Tiling::fitting_encode(&self.vae, width, height, available);
+        match tiling.encode_bytes(&self.vae, width, height) {
+            needed if needed > available => Err(Error::Memory { needed, available }),
+            _ => Ok(tiling),
+        }
+    }
+
     /// Refuses sizes the model cannot make.
-    pub(crate) fn check_size(&self, width: u32, height: u32) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], with a size that it can.
+    pub fn check_size(&self, width: u32, height: u32) -> Result<()> {
         let multiple = self.size_multiple();
         let size = format!("{width} x {height}");
         if width == 0 || height == 0 {
@@ -252,8 +306,7 @@ impl Spec {
                 "give a width and a height above 0",
             ));
         }
-        let longest = self.family.longest_side().and_then(|tokens| u32::try_from(tokens).ok());
-        let longest = longest.map_or(LARGEST_SIDE, |tokens| tokens.saturating_mul(multiple).min(LARGEST_SIDE));
+        let longest = self.longest_side();
         if width > longest || height > longest {
             let hint = format!("no side may be longer than {longest}");
             return Err(Error::invalid(format!("{size} is too large"), hint));
@@ -268,17 +321,15 @@ impl Spec {
 
     /// What decides the memory of a picture of this size.
     pub(crate) fn footprint(&self, width: u32, height: u32) -> Footprint {
-        let f32s = |count: u64| count.saturating_mul(size_of::<f32>() as u64);
-        let pixels = u64::from(width) * u64::from(height);
+        let tiling = self.decode_tiling(width, height);
         Footprint {
             weights: self.memory,
             prompt: self.family.prompt_tokens(self.text_length) as u64,
             tokens: (self.image_tokens(width, height) + self.family.text_tokens(self.text_length)) as u64,
             hidden: self.family.hidden() as u64,
             heads: self.family.heads() as u64,
-            // A residual block at full resolution holds its input, the normalised input and the convolution's output and
-            // its column buffer: five maps of the widest level.
-            decoding: f32s(pixels.saturating_mul(decoder_channels(&self.vae) as u64).saturating_mul(5)),
+            decoding: tiling.decode_bytes(&self.vae, width, height),
+            tiling,
         }
     }
 }
@@ -309,12 +360,6 @@ fn skip_layers(index: &ModelIndex, entry: &Entry, layers: usize) -> Result<Vec<u
         None if !exist(entry.skip_layers) => Ok(Vec::new()),
         None => Ok(entry.skip_layers.to_vec()),
     }
-}
-
-/// Channels of the decoder at full resolution: those that come up from the level below.
-fn decoder_channels(vae: &VaeConfig) -> usize {
-    let channels = &vae.block_out_channels;
-    channels.get(1).or(channels.first()).copied().unwrap_or(0)
 }
 
 const MODEL_INDEX: &str = "model_index.json";

@@ -340,7 +340,7 @@ fn the_kind_that_shapes_cannot_tell_may_be_said_and_no_other() {
     let error = named(Some("flux-dev")).err().unwrap();
     assert_eq!(error.to_string(), "the model is no flux-dev, its tensors are those of sd3.5-large");
     assert_eq!(error.hint(), "leave --kind out, or give one of: sd3.5-large, sd3.5-large-turbo");
-    assert_eq!(named(Some("sd9")).err().unwrap().to_string(), "there is no model named 'sd9', and no such folder");
+    assert_eq!(named(Some("sd9")).err().unwrap().to_string(), "there is no kind of model named 'sd9'");
     // What somebody wrote beside the file is as good.
     fs::write(folder.path().join("merge.json"), r#"{ "model": { "kind": "sd3.5-large-turbo" } }"#).unwrap();
     let pipeline = named(None).unwrap();

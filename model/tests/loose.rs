@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Tensor};
 use flowline_model::opening::Parts;
+use flowline_model::weights::Encoding;
 use flowline_model::{Opening, Pipeline};
 use image::RgbImage;
 use parity::folders::{flux_folder, picture, sd3_folder, split};
+use parity::gguf::{Gguf, text};
 use parity::{fixture, tensors};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// The model, its transformer in its authors' names, and whether it is SD3.
@@ -270,4 +273,111 @@ fn what_is_said_beside_a_file_or_in_it_is_believed_over_what_its_shapes_tell() {
     assert!(guessed == draw(&named(whole.path())));
     let (beside, inside) = (heads("beside"), heads("in"));
     assert!(beside == inside && beside.0 != guessed.0);
+}
+
+/// Tensors as a GGUF file, bit for bit: they are bf16.
+fn gguf(tensors: HashMap<String, Tensor>) -> Gguf {
+    let mut sorted: Vec<_> = tensors.into_iter().collect();
+    sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+    sorted.iter().fold(Gguf::default(), |file, (name, x)| {
+        let values: Vec<f32> = x.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        file.tensor(name, x.dims(), Encoding::Bf16, &values)
+    })
+}
+
+/// T5 as llama.cpp converts it: its names, and its tokenizer in the metadata.
+fn t5_gguf() -> Gguf {
+    let modules = [
+        ("layer.0.SelfAttention.q", "attn_q"),
+        ("layer.0.SelfAttention.k", "attn_k"),
+        ("layer.0.SelfAttention.v", "attn_v"),
+        ("layer.0.SelfAttention.o", "attn_o"),
+        ("layer.0.SelfAttention.relative_attention_bias", "attn_rel_b"),
+        ("layer.0.layer_norm", "attn_norm"),
+        ("layer.1.DenseReluDense.wi_0", "ffn_gate"),
+        ("layer.1.DenseReluDense.wi_1", "ffn_up"),
+        ("layer.1.DenseReluDense.wo", "ffn_down"),
+        ("layer.1.layer_norm", "ffn_norm"),
+        ("shared", "token_embd"),
+        ("encoder.final_layer_norm", "enc.output_norm"),
+    ];
+    let rename = |name: String| {
+        let name = modules.iter().fold(name, |name, (theirs, ggml)| name.replace(theirs, ggml));
+        name.replace("encoder.block.", "enc.blk.")
+    };
+    let renamed = tensors("common/t5/model.safetensors").into_iter().map(|(name, x)| (rename(name), x)).collect();
+    let tokenizer: Value =
+        serde_json::from_slice(&fs::read(fixture("common/tokenizer_t5/tokenizer.json")).unwrap()).unwrap();
+    let vocabulary = tokenizer["model"]["vocab"].as_array().unwrap();
+    let list = |kind: u32, values: Vec<Vec<u8>>| {
+        let head = [&9u32.to_le_bytes()[..], &kind.to_le_bytes(), &(values.len() as u64).to_le_bytes()].concat();
+        [head, values.concat()].concat()
+    };
+    let tokens = vocabulary.iter().map(|piece| text(piece[0].as_str().unwrap())).collect();
+    let scores = vocabulary.iter().map(|piece| (piece[1].as_f64().unwrap() as f32).to_le_bytes().to_vec()).collect();
+    // Control, control, unknown, and normal ones.
+    let kinds: Vec<i32> = (0..vocabulary.len()).map(|id| [3, 3, 2].get(id).copied().unwrap_or(1)).collect();
+    let mut file = gguf(renamed).text("general.architecture", "t5encoder").text("tokenizer.ggml.model", "t5");
+    file.facts.push(("tokenizer.ggml.tokens".into(), list(8, tokens)));
+    file.facts.push(("tokenizer.ggml.scores".into(), list(6, scores)));
+    file.list("tokenizer.ggml.token_type", &kinds)
+}
+
+#[test]
+fn gguf_files_in_the_folders_of_comfyui_make_the_same_bits_and_t5_brings_its_words() {
+    for (model, transformer, sd3) in MODELS {
+        let want = draw(&named(folder(model, sd3).path()));
+        let root = comfyui();
+        fs::remove_dir_all(root.path().join("comfy/text_encoders")).unwrap();
+        let models = root.path().join("models");
+        fs::create_dir(models.join("unet")).unwrap();
+        let file = models.join("unet/mine-BF16.gguf");
+        let architecture = if sd3 { "sd3" } else { "flux" };
+        gguf(tensors(transformer)).text("general.architecture", architecture).write(&file);
+        gguf(tensors(VAE)).write(&models.join("vae/vae.gguf"));
+        for (name, encoder, _) in encoders(sd3) {
+            let place = models.join(format!("text_encoders/{name}.gguf"));
+            match name {
+                "t5xxl" => t5_gguf().write(&place),
+                _ => gguf(tensors(&format!("{encoder}/model.safetensors"))).write(&place),
+            }
+        }
+        assert!(draw(&named(&file)) == want, "{model}");
+    }
+}
+
+#[test]
+fn a_model_is_found_again_where_its_files_were_last_seen() {
+    let (model, transformer, sd3) = MODELS[0];
+    let cache = tempfile::tempdir().unwrap();
+    let seen = |opening: &Opening| {
+        let pipeline = Pipeline::open_as(&Opening { cache: Some(cache.path().to_owned()), ..opening.clone() }).unwrap();
+        pipeline.spec().record()
+    };
+    let whole = folder(model, sd3);
+    let record = seen(&named(whole.path()));
+    let again = Opening::seen(&record, cache.path()).unwrap();
+    assert_eq!(again.model, whole.path().to_str().unwrap());
+    let want = draw(&again);
+
+    let root = comfyui();
+    let file = root.path().join("models/checkpoints/all.safetensors");
+    all_in_one(&file, transformer, sd3);
+    let again = Opening::seen(&seen(&named(&file)), cache.path()).unwrap();
+    assert!(draw(&again) == want);
+    let part = |name: &str| Some(whole.path().join(name));
+    let parts = Parts {
+        transformer: Some(fixture(transformer)),
+        vae: part("vae"),
+        clip_l: part("text_encoder"),
+        t5: part("text_encoder_2"),
+        ..Parts::default()
+    };
+    let record = seen(&Opening { parts, ..Opening::default() });
+    let again = Opening::seen(&record, cache.path()).unwrap();
+    assert_eq!(again.pieces.len(), 4);
+    assert!(draw(&again) == want);
+    // What was changed, or is gone, is no longer there.
+    fs::remove_file(whole.path().join("vae/diffusion_pytorch_model.safetensors")).unwrap();
+    assert!(Opening::seen(&record, cache.path()).is_none());
 }

@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 
 use candle_core::{DType, Device, Tensor};
 use flowline_model::weights::Weights;
-use flowline_model::{Error, Pipeline, Result};
+use flowline_model::{Draft, Error, Pipeline, Result};
 use parity::folders::{flux_folder, picture, sd3_folder, split};
 use parity::lists::{header_only, shapes};
-use parity::{fixture, tensors};
+use parity::{fixture, quiet, tensors};
 use tempfile::TempDir;
 
 /// In diffusers' names; in the authors'; what the authors' begin with in files of a whole model.
@@ -122,7 +122,12 @@ fn refused(change: impl FnOnce(&mut HashMap<String, Tensor>)) -> String {
     change(&mut weights);
     candle_core::safetensors::save(&weights, folder.path().join(TRANSFORMER)).unwrap();
     let opened = Pipeline::open(folder.path().to_str().unwrap(), None);
-    let error = opened.and_then(|mut pipeline| pipeline.encode("a cat")).unwrap_err();
+    let draw = |mut pipeline: Pipeline| {
+        let small = Draft { width: Some(16), height: Some(16), steps: Some(1), ..Draft::default() };
+        let request = small.resolve(pipeline.spec())?.request;
+        pipeline.generate(&request, quiet)
+    };
+    let error = opened.and_then(draw).unwrap_err();
     assert!(!matches!(error, Error::Tensor(_)) && !error.hint().is_empty(), "{error}");
     let error = error.to_string();
     let what = error.strip_prefix(&format!("{TRANSFORMER}: "));

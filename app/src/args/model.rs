@@ -8,12 +8,16 @@ use flowline_model::weights::{Activations, HeldAs, Holding};
 use flowline_model::{Lora, Opening};
 
 use super::values;
+use crate::shelf::Shelf;
 
 /// Options that say which model is opened, and how.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Model {
-    /// A model's name (`flowline models`), its diffusers folder, or one file of it (safetensors or GGUF): what the file lacks
-    /// is looked for beside it and in its ComfyUI folder
+    /// A model's name (`flowline models`), its diffusers folder, one file of it (safetensors or GGUF), or owner/repo[:file] on
+    /// the Hub
+    ///
+    /// What is on the Hub and not on this machine is fetched first. What a file lacks is looked for beside it, in its ComfyUI
+    /// folder and in the Hub's cache.
     #[arg(id = "model", short = 'm', long = "model", value_name = "MODEL", value_parser = values::model_parser(), hide_possible_values = true, value_hint = ValueHint::AnyPath)]
     pub name: Option<String>,
 
@@ -23,6 +27,10 @@ pub struct Model {
     /// models' authors write them are understood.
     #[arg(long = "lora", value_name = "PATH[=SCALE]", value_parser = values::lora, value_hint = ValueHint::FilePath)]
     pub loras: Vec<Lora>,
+
+    /// Fetch nothing, whatever is missing; HF_HUB_OFFLINE=1 does the same
+    #[arg(long)]
+    pub offline: bool,
 
     /// How weights are held: as f32 where it fits and else as stored (auto), or smaller than they are stored
     #[arg(long, value_name = "FORM", value_parser = values::weights_parser(), hide_possible_values = true)]
@@ -88,15 +96,15 @@ impl Model {
             t5: self.t5.clone(),
         };
         let places = std::env::var_os("COMFYUI_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let loras = if self.loras.is_empty() { opening.loras } else { self.loras.clone() };
+        let loras = if self.loras.is_empty() { opening.loras.clone() } else { self.loras.clone() };
         Opening {
             loras,
             holding,
             parts,
-            kind: self.kind.clone().or(opening.kind),
+            kind: self.kind.clone().or_else(|| opening.kind.clone()),
             places: places.into_iter().collect(),
             memory: self.memory.or(opening.memory),
-            ..opening
+            ..Shelf::usual(self.offline).over(opening)
         }
     }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
-use flowline_model::weights::{Activations, HeldAs};
+use flowline_model::catalog::Preset;
+use flowline_model::weights::{Activations, ENCODINGS, Encoding, HeldAs};
 use flowline_model::{Latents, Lora, LoraFile, Rng, catalog};
 use flowline_sampler::catalog::{About, Choice};
 use flowline_sampler::guidance::Rules;
@@ -225,6 +226,16 @@ pub fn rng_parser() -> impl TypedValueParser<Value = Rng> {
     Named { names, parse }
 }
 
+/// A set of a model's choices.
+pub fn preset_parser() -> impl TypedValueParser<Value = Preset> {
+    let names = Preset::ALL.iter().map(|preset| PossibleValue::new(preset.name()).help(preset.meaning())).collect();
+    let parse = |text: &str| {
+        let found = Preset::ALL.into_iter().find(|preset| preset.name() == text.trim());
+        found.ok_or_else(|| Failure::usage(format!("there is no preset '{text}'"), "there are default and reference"))
+    };
+    Named { names, parse }
+}
+
 /// Parses with `parse`, and knows names to offer in help and completions.
 #[derive(Clone)]
 struct Named<T> {
@@ -290,6 +301,21 @@ pub fn model_parser() -> impl TypedValueParser<Value = String> {
 pub fn weights_parser() -> impl TypedValueParser<Value = HeldAs> {
     let names = HeldAs::all().map(|held| PossibleValue::new(held.name())).collect();
     Named { names, parse: |text| text.parse().map_err(|what: String| Failure::usage(what, "write one of them")) }
+}
+
+/// An encoding of numbers in files.
+pub fn encoding_parser() -> impl TypedValueParser<Value = Encoding> {
+    let names = ENCODINGS.into_iter().map(|encoding| PossibleValue::new(encoding.name())).collect();
+    Named {
+        names,
+        parse: |text| {
+            let wanted = text.trim().to_lowercase();
+            let known = || ENCODINGS.map(|encoding| encoding.name()).join(", ");
+            let found = ENCODINGS.into_iter().find(|encoding| encoding.name() == wanted);
+            found
+                .ok_or_else(|| Failure::usage(format!("'{text}' is no encoding"), format!("write one of: {}", known())))
+        },
+    }
 }
 
 /// A form in which activations are multiplied.

@@ -3,10 +3,12 @@
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
-use flowline_model::{Draft, Opening, Request, Warning, catalog};
+use flowline_model::weights::hub::HubModel;
+use flowline_model::{Draft, ModelRecord, Opening, Request, Warning, catalog};
 
 use super::branch::From;
 use crate::args::{BranchPoint, Generate, PICTURES_AT_ONCE, Seeds, Sigmas, listed_sigmas};
+use crate::library::cache_folder;
 use crate::record::{self, Record};
 use crate::{Failure, Result};
 
@@ -66,7 +68,7 @@ impl Asked {
             asked.draft.prompt.clone_from(first);
         }
         asked.warnings.extend(choose(&mut asked.draft, args)?);
-        asked.warnings.extend(adapters_in_text(&asked.draft));
+        asked.warnings.extend(adapters_in_text(asked.prompts.iter().chain(&asked.draft.negative_prompt)));
         if let Some(batch) = args.batch {
             asked.batch = batch;
             if asked.draft.seeds.len() > 1 {
@@ -81,41 +83,52 @@ impl Asked {
         let record = record::read(picture)?;
         record.replayable(&picture.display().to_string())?;
         let Record { source: program, request, draft, unused, .. } = record;
-        let model = match &request {
-            Some(request) => recorded_model(args, picture, request)?,
-            None => args.model.named().unwrap_or_else(default_model),
+        let opening = match &request {
+            Some(request) => recorded_opening(args, picture, request)?,
+            None => args.model.opening(args.model.named().unwrap_or_else(default_model)),
         };
         let prompts = prompts_over(&draft, args)?;
         let unused = unused.iter().map(|(name, value)| {
             Warning::new("record-unused", format!("the {program} record's {name} is not used: {value}"))
         });
-        let opening = match &request {
-            Some(request) => args.model.over(Opening { model, ..Opening::recorded(&request.model, None) }),
-            None => args.model.opening(model),
-        };
         Ok(Self { opening, draft, prompts, batch: 1, replayed: request, branch: None, warnings: unused.collect() })
     }
 
     fn of_trajectory(args: &Generate, point: &BranchPoint) -> Result<Self> {
         let from = From::read(point)?;
-        let model = recorded_model(args, &point.file, from.request())?;
+        let opening = recorded_opening(args, &point.file, from.request())?;
         let draft = from.kept.draft();
         let prompts = prompts_over(&draft, args)?;
         let replayed = Some(from.request().clone());
-        let opening = args.model.over(Opening { model, ..Opening::recorded(&from.request().model, None) });
         Ok(Self { opening, draft, prompts, batch: 1, replayed, branch: Some(from), warnings: Vec::new() })
     }
 }
 
 /// The model that `file` was made with, unless the options name one.
-fn recorded_model(args: &Generate, file: &Path, request: &Request) -> Result<String> {
-    let name = &request.model.name;
-    match args.model.named() {
-        Some(model) => Ok(model),
-        None if catalog::find(name).is_ok() => Ok(name.clone()),
+fn recorded_opening(args: &Generate, file: &Path, request: &Request) -> Result<Opening> {
+    let opening = match args.model.named() {
+        Some(model) => Opening { model, ..Opening::recorded(&request.model, None) },
+        None => seen_model(&request.model, &file.display().to_string())?,
+    };
+    Ok(args.model.over(opening))
+}
+
+/// The model that `file` was made with: in the catalogue, or where its files were last seen.
+///
+/// # Errors
+/// If it is not there any longer.
+pub fn seen_model(model: &ModelRecord, file: &str) -> Result<Opening> {
+    let known = catalog::find(&model.name).ok();
+    if known.is_some_and(|entry| matches!(entry.source, catalog::Source::Embedded(_))) {
+        return Ok(Opening::recorded(model, None));
+    }
+    let seen = cache_folder().ok().and_then(|cache| Opening::seen(model, &cache));
+    match seen {
+        Some(seen) => Ok(seen),
+        None if known.is_some() || HubModel::named(&model.name).is_some() => Ok(Opening::recorded(model, None)),
         None => {
-            let what = format!("{} was made with the model folder '{name}'", file.display());
-            Err(Failure::new(what, "say where it is: -m path/to/folder"))
+            let what = format!("{file} was made with the model '{}', which is not where it was", model.name);
+            Err(Failure::new(what, "say where it is: -m path/to/folder, or the path of its file"))
         }
     }
 }
@@ -167,6 +180,7 @@ fn choose(draft: &mut Draft, args: &Generate) -> Result<Option<Warning>> {
     set(&mut draft.guidance, &args.guidance);
     choose_guidance(draft, args);
     set(&mut draft.rng, &args.rng);
+    draft.preset = args.preset.unwrap_or_default();
     match &args.seed {
         Some(Seeds::Random) => draft.seeds.clear(),
         Some(Seeds::Listed(seeds)) => draft.seeds.clone_from(seeds),
@@ -176,9 +190,8 @@ fn choose(draft: &mut Draft, args: &Generate) -> Result<Option<Warning>> {
 }
 
 /// That a prompt names adapters as sd-cli and the web UIs read it (`<lora:cats:0.8>`): it is text to every model here.
-fn adapters_in_text(draft: &Draft) -> Option<Warning> {
-    let texts = [Some(&draft.prompt), draft.negative_prompt.as_ref()];
-    let named = texts.into_iter().flatten().find_map(|text| {
+fn adapters_in_text<'a>(mut texts: impl Iterator<Item = &'a String>) -> Option<Warning> {
+    let named = texts.find_map(|text| {
         let (_, from) = text.split_once("<lora:")?;
         let (named, _) = from.split_once('>')?;
         Some(named.to_owned())

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use flowline_model::vae::Tiling;
 use flowline_model::weights::Memory;
-use flowline_model::{MemoryPlan, Request, Residency, Spec};
+use flowline_model::{MemoryPlan, Request, Residency, Spec, Start};
 use serde::Serialize;
 
 use super::output;
@@ -61,6 +62,9 @@ pub fn describe(request: &Request) -> String {
     if let Some(tilt) = &request.tilt {
         row("tilt", &format!("by {} towards the image {}", tilt.strength, tilt.sha256));
     }
+    if let Some(start) = &request.start {
+        row("start", &beginning(start, request.steps));
+    }
     if let Some(branch) = &request.branch {
         row("branch", &branch.to_string());
     }
@@ -72,6 +76,15 @@ pub fn describe(request: &Request) -> String {
     }
     row("computes", &format!("in {} on {}", request.made_with.dtype, request.made_with.device));
     text
+}
+
+/// Where a run of so many steps begins.
+pub fn beginning(start: &Start, steps: usize) -> String {
+    let of = match start.steps {
+        Some(whole) => format!(", {steps} of {whole} steps"),
+        None => String::new(),
+    };
+    format!("at strength {} of the image {}{of}", start.strength, start.sha256)
 }
 
 /// A memory plan for people.
@@ -87,11 +100,15 @@ fn describe_memory(plan: &MemoryPlan) -> String {
         Residency::Whole => "",
         Residency::InTurn => "; the text encoders leave before the transformer is read",
     };
+    let strips = match plan.tiling {
+        Tiling::None => String::new(),
+        tiling => format!(", {tiling}"),
+    };
     let rows = [
         ("memory", format!("at most {}{available}{turns}", both(plan.peak))),
         ("", format!("text encoders {}, and {} at work", both(plan.text_encoders), mib(plan.encoding))),
         ("", format!("transformer {}, and {} at work", both(plan.transformer), mib(plan.denoising))),
-        ("", format!("autoencoder {}, and {} at work", both(plan.autoencoder), mib(plan.decoding))),
+        ("", format!("autoencoder {}, and {} at work{strips}", both(plan.autoencoder), mib(plan.decoding))),
     ];
     rows.iter().map(|(name, value)| format!("{name:<10}{value}\n")).collect()
 }

@@ -49,6 +49,41 @@ pub enum Line<'a> {
         /// For people.
         message: &'a str,
     },
+    /// A model is being fetched from the Hub, under these terms.
+    Pulling {
+        /// Its name.
+        model: &'a str,
+        /// Where it comes from.
+        page: &'a str,
+        /// Its licence; `null` if its owner names none.
+        licence: Option<&'a str>,
+        /// How many files.
+        files: usize,
+        /// Bytes of all files.
+        total: u64,
+    },
+    /// Files are being fetched, or hashed.
+    Transfer {
+        /// `fetching` or `checking`.
+        work: &'static str,
+        /// Which file; `null` while many are looked at.
+        file: Option<&'a str>,
+        /// Bytes so far, of all files.
+        bytes: u64,
+        /// Bytes of all files.
+        total: u64,
+        /// Bytes a second.
+        rate: Option<f64>,
+        /// Seconds that the rest will take.
+        left: Option<f64>,
+    },
+    /// Something went wrong that may pass, or another program has to be waited for.
+    Waiting {
+        /// What happened.
+        what: &'a str,
+        /// Seconds until it is tried again.
+        seconds: f64,
+    },
     /// Weights are being read.
     Loading {
         /// What is being read.

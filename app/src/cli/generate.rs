@@ -10,7 +10,7 @@ use super::asked::{Asked, counted_on};
 use super::beside::Files;
 use super::interrupt::Interrupt;
 use super::progress::Reporter;
-use super::{dry_run, output, tilt};
+use super::{brought, dry_run, fetching, output};
 use crate::args::{Generate, PICTURES_AT_ONCE};
 use crate::library::{Destination, Library, SaveOptions, Saved, cache_folder, default_folder};
 use crate::{Exit, Failure, Registry, Result};
@@ -38,14 +38,14 @@ fn make(args: &Generate, registry: &Registry, reporter: &mut Reporter) -> Result
     if !args.dry_run {
         library.check()?;
     }
+    if !args.dry_run && fetching::fetch_missing(&asked.opening, reporter)?.is_break() {
+        return Ok(Exit::Cancelled);
+    }
     let cache = cache_folder().map_err(|warning| reporter.warning(&warning)).ok();
     let mut pipeline = registry.open(&Opening { cache, ..asked.opening.clone() })?;
     reporter.adapters(pipeline.spec().adapters());
-    if let Some(by) = &args.tilt {
-        let (tilt, warning) = tilt::hold(by, &asked.draft, &mut pipeline)?;
-        asked.draft.tilt = Some(tilt);
-        asked.warnings.extend(warning);
-    }
+    let warnings = brought::choose(&args.beginning, args.tilt.as_ref(), &mut asked.draft, &mut pipeline)?;
+    asked.warnings.extend(warnings);
     let requests = resolve_all(&mut asked, args, &mut pipeline, &mut files, reporter)?;
     let seeds: Vec<u64> = requests.iter().flat_map(|request| request.seeds.iter().copied()).collect();
     files.serve(seeds.len())?;

@@ -32,12 +32,13 @@ pub fn show(path: &Path, json: bool) -> Result<()> {
     let record = record::read(path)?;
     let name = path.display().to_string();
     record.replayable(&name)?;
-    let command = record.request.as_ref().map(|request| match (&request.tilt, &request.branch) {
-        (None, None) => command_line(request),
+    let command = record.request.as_ref().map(|request| match (&request.start, &request.tilt, &request.branch) {
+        (None, None, None) => command_line(request),
         // Words cannot say these; the record can.
-        (tilt, _) => {
-            let again = format!("flowline generate --from {}", quoted(&name));
-            tilt.as_ref().map_or(again.clone(), |tilt| format!("{again} --tilt IMAGE:{}", tilt.strength))
+        (start, tilt, _) => {
+            let start = start.as_ref().map_or("", |_| " -i PICTURE");
+            let tilt = tilt.as_ref().map_or(String::new(), |tilt| format!(" --tilt IMAGE:{}", tilt.strength));
+            format!("flowline generate --from {}{start}{tilt}", quoted(&name))
         }
     });
     if json {

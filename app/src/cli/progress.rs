@@ -1,5 +1,7 @@
 //! What is going on, on stderr: a bar, plain lines, NDJSON, or warnings and errors alone.
 
+mod transfer;
+
 use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use super::events::Line;
 use super::output;
 use crate::args::Progress;
 use crate::{Exit, Failure};
+pub use transfer::Transfer;
 
 /// Tells the user what happens.
 pub struct Reporter {
@@ -85,7 +88,8 @@ impl Reporter {
         for applied in adapters.applied() {
             match self.style {
                 Style::Json => json(&applied.into()),
-                _ => self.talk(&format!("adapter {applied}")),
+                Style::Quiet => {}
+                Style::Bar(_) | Style::Plain => self.talk(&format!("adapter {applied}")),
             }
         }
     }

@@ -14,9 +14,11 @@ use flowline_sampler::proof::{STEPS, Verdict, prove};
 use image::RgbImage;
 use serde::Serialize;
 
-use super::output;
-use crate::args::Verify;
+use super::asked::seen_model;
+use super::{brought, output};
+use crate::args::{Beginning, Verify};
 use crate::library::cache_folder;
+use crate::shelf::Shelf;
 use crate::{Exit, Failure, Registry, Result, record};
 
 /// Steps at which evaluations are listed, a usual number.
@@ -55,7 +57,7 @@ struct Compared {
 /// A picture that cannot be read or made again, an unknown sampler, a stdout that takes nothing.
 pub fn run(args: &Verify, registry: &Registry) -> Result<Exit> {
     match &args.picture {
-        Some(picture) => verify_picture(picture, registry, args.json),
+        Some(picture) => verify_picture(picture, args, registry),
         None => verify_samplers(&args.sampler, registry, args.json),
     }
 }
@@ -100,7 +102,7 @@ fn table(judged: &[Judged]) -> String {
     text
 }
 
-fn verify_picture(path: &Path, registry: &Registry, json: bool) -> Result<Exit> {
+fn verify_picture(path: &Path, args: &Verify, registry: &Registry) -> Result<Exit> {
     let name = path.display().to_string();
     let read = record::read(path)?;
     read.replayable(&name)?;
@@ -109,8 +111,12 @@ fn verify_picture(path: &Path, registry: &Registry, json: bool) -> Result<Exit> 
         return Err(Failure::new(what, "`flowline generate --from` makes one like it"));
     };
     let cache = cache_folder().ok();
-    let mut pipeline = registry.open(&Opening::recorded(&recorded.model, cache.as_deref()))?;
-    let request = Request { seeds: recorded.seeds.clone(), ..recorded.to_draft().resolve(pipeline.spec())?.request };
+    let opening = seen_model(&recorded.model, &name)?;
+    let mut pipeline = registry.open(&Opening { cache, ..Shelf::usual(true).over(opening) })?;
+    let mut draft = recorded.to_draft();
+    let beginning = Beginning { picture: args.init_image.clone(), strength: None };
+    let differs = brought::choose(&beginning, None, &mut draft, &mut pipeline)?;
+    let request = Request { seeds: recorded.seeds.clone(), ..draft.resolve(pipeline.spec())?.request };
     let mut again = None;
     pipeline.generate(&request, |event| {
         if let Event::Picture(picture) = event {
@@ -120,8 +126,10 @@ fn verify_picture(path: &Path, registry: &Registry, json: bool) -> Result<Exit> 
     })?;
     let unreadable = |e| Failure::new(format!("{name}: {e}"), "the file may be damaged; its record can still be read");
     let pixels = image::open(path).map_err(unreadable)?.to_rgb8();
-    let compared = compare(name, &pixels, again.as_ref(), request.differences(&recorded))?;
-    match json {
+    let differs = differs.into_iter().map(|warning| warning.message);
+    let differences = differs.chain(request.differences(&recorded)).collect();
+    let compared = compare(name, &pixels, again.as_ref(), differences)?;
+    match args.json {
         true => output::pretty(&compared)?,
         false => output::data(sentence(&compared).as_bytes())?,
     }

@@ -1,6 +1,7 @@
 //! Everything the window shows, as plain data. Events change it in [`State::hear`], the user's actions in
 //! [`super::App`]; panels only read it.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use flowline_model::{Event as Made, Picture, Request, StepDone, catalog};
 use image::RgbImage;
 
 use super::settings::Settings;
-use crate::engine::{Event, Job, Offer};
+use crate::engine::{Event, Job, Offer, Progress, Stocked};
 use crate::error::Failure;
 
 /// What the window shows.
@@ -28,6 +29,14 @@ pub struct State {
     pub messages: Vec<Message>,
     /// The answer to the last button: one short sentence.
     pub note: Option<String>,
+    /// The models there are.
+    pub models: Arc<[Stocked]>,
+    /// The model that was chosen and is not the one at work: being opened, or not here.
+    pub chosen: Option<String>,
+    /// The model being fetched, and how far it is.
+    pub fetch: Option<(String, Progress)>,
+    /// Whether fetching was asked to stop.
+    pub stopping_fetch: bool,
     /// The path being typed for a copy, while that field is open.
     pub copy_to: Option<String>,
 }
@@ -111,6 +120,7 @@ impl State {
     pub fn hear(&mut self, event: Event) -> Option<Shown> {
         match event {
             Event::Ready(offer) => {
+                self.chosen = self.chosen.take().filter(|chosen| *chosen != offer.model);
                 let other = self.offer.as_ref().is_none_or(|known| *known != offer);
                 if other {
                     self.settings = Settings::new(&offer, self.settings.as_ref());
@@ -137,10 +147,26 @@ impl State {
                 self.picture = Some(Finished { picture: Arc::clone(&picture), path });
                 return Some(Shown::Picture(picture));
             }
+            Event::Models(models) => self.models = models,
+            Event::Fetching(name, progress) => {
+                if self.fetch.as_ref().is_some_and(|(fetched, _)| *fetched == name) {
+                    self.fetch = Some((name, progress));
+                }
+            }
+            Event::Fetched(name, fetched) => {
+                (self.fetch, self.stopping_fetch) = (None, false);
+                match fetched {
+                    Ok(ControlFlow::Continue(())) => self.note = Some(format!("{name} is here")),
+                    Ok(ControlFlow::Break(())) => self.note = Some(format!("Stopped; what has come of {name} is kept")),
+                    Err(failure) => self.fail(&failure),
+                }
+            }
             Event::Copied(Ok(path)) => self.note = Some(format!("Copy saved as {}", path.display())),
             Event::Copied(Err(failure)) => self.fail(&failure),
             Event::Failed(failure) => {
                 self.work = None;
+                // What could not be opened is not waited for.
+                self.chosen = self.chosen.take().filter(|chosen| !self.is_here(chosen));
                 self.fail(&failure);
             }
         }
@@ -184,10 +210,47 @@ impl State {
         None
     }
 
+    /// The name of the model that makes the pictures.
+    pub fn model_name(&self) -> String {
+        let default = || catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned());
+        self.offer.as_ref().map_or_else(default, |offer| offer.model.clone())
+    }
+
+    /// The model that was chosen, else the one at work.
+    pub fn looked_at(&self) -> Option<&Stocked> {
+        let name = self.chosen.clone().unwrap_or_else(|| self.model_name());
+        self.models.iter().find(|model| model.name == name)
+    }
+
+    fn is_here(&self, name: &str) -> bool {
+        self.models.iter().any(|model| model.name == name && model.here)
+    }
+
+    /// A model was chosen; whether it is to be opened now.
+    pub fn choose(&mut self, name: String) -> bool {
+        let here = self.is_here(&name);
+        let other = name != self.model_name();
+        self.chosen = other.then_some(name);
+        here && other
+    }
+
+    /// The model to open, if `event` says that the one that was chosen has come.
+    pub fn fetched(&self, event: &Event) -> Option<String> {
+        match event {
+            Event::Fetched(name, Ok(ControlFlow::Continue(()))) if self.chosen.as_ref() == Some(name) => {
+                Some(name.clone())
+            }
+            _ => None,
+        }
+    }
+
     /// What keeps the next picture from being made; `None` if nothing does.
     pub fn obstacle(&self) -> Option<&'static str> {
         if self.work.is_some() {
             return Some("A picture is being made");
+        }
+        if self.chosen.as_ref().is_some_and(|chosen| self.is_here(chosen)) {
+            return Some("Another model is being opened");
         }
         if self.prompt.trim().is_empty() {
             return Some("Write first what the picture shows");
@@ -200,8 +263,7 @@ impl State {
 
     /// The next job, as set now.
     pub fn job(&self) -> Box<Job> {
-        let default = || catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned());
-        let model = self.offer.as_ref().map_or_else(default, |offer| offer.model.clone());
+        let model = self.model_name();
         let draft = match &self.settings {
             Some(settings) => settings.draft(&self.prompt),
             None => flowline_model::Draft { prompt: self.prompt.clone(), ..flowline_model::Draft::default() },

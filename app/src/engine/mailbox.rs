@@ -40,6 +40,7 @@ impl Mailbox {
 fn outdates(new: &Event, old: &Event) -> bool {
     match (new, old) {
         (Event::Made(Made::Step(new)), Event::Made(Made::Step(old))) => new.picture == old.picture,
+        (Event::Fetching(new, _), Event::Fetching(old, _)) => new == old,
         (Event::Made(Made::Loading { .. }), Event::Made(Made::Loading { .. })) => true,
         _ => false,
     }

@@ -8,6 +8,7 @@ use flowline_sampler::catalog::{About, Choice};
 
 use crate::Registry;
 use crate::error::Result;
+use crate::shelf::Shelf;
 
 /// What the engine asks of a model: a [`Pipeline`], or a stand-in where the engine itself is tested.
 pub trait Model: Send {
@@ -32,7 +33,10 @@ pub type Open = Box<dyn FnMut(&str) -> Result<Box<dyn Model>> + Send>;
 
 /// Opens pipelines with what `registry` offers; the hashes of weight files are remembered in `cache`.
 pub fn open_pipeline(registry: Registry, cache: Option<PathBuf>) -> Open {
-    Box::new(move |model| Ok(Box::new(registry.open(&Opening::named(model, cache.as_deref()))?)))
+    Box::new(move |model| {
+        let opening = Shelf::usual(true).over(Opening::named(model, cache.as_deref()));
+        Ok(Box::new(registry.open(&opening)?))
+    })
 }
 
 impl Model for Pipeline {

@@ -31,7 +31,8 @@ pub(super) const BESIDES: [&str; 11] = [
     "verbose",
 ];
 /// Options whose values may hold commas of their own in any place: texts, files and lists.
-const WHOLE: [&str; 8] = ["prompt", "negative-prompt", "prompt-file", "from", "branch", "sigmas", "lora", "tilt"];
+const WHOLE: [&str; 9] =
+    ["prompt", "negative-prompt", "prompt-file", "from", "branch", "init-image", "sigmas", "lora", "tilt"];
 /// The seed that nobody chose.
 pub(super) const RANDOM: &str = "random";
 
@@ -112,7 +113,7 @@ fn option(name: &str) -> Result<String> {
             let names = command.get_arguments().filter_map(clap::Arg::get_long).filter(|long| !BESIDES.contains(long));
             let nearest = names.map(|long| (strsim::damerau_levenshtein(&name, long), long)).min();
             let hint = match nearest {
-                Some((distance, long)) if distance <= 2.max(name.chars().count() / 2) => {
+                Some((distance, long)) if distance <= near(&name) => {
                     format!("did you mean '{long}'?")
                 }
                 _ => "an axis is an option of `flowline generate`, without its dashes".into(),
@@ -149,6 +150,12 @@ fn seeds(values: &str) -> Result<Vec<String>> {
         }
     }
     Ok(seeds)
+}
+
+/// In how many characters a name may differ from the one that was meant.
+fn near(name: &str) -> usize {
+    let length = name.chars().count();
+    2.max(length / 3).min(length.saturating_sub(1))
 }
 
 #[cfg(test)]
@@ -216,6 +223,8 @@ mod tests {
                 "negative-prompt",
                 "from",
                 "branch",
+                "init-image",
+                "strength",
                 "model",
                 "lora",
                 "weights",

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use flowline_model::{Draft, Opening, Pipeline, Tilt, Warning};
+use flowline_model::{Opening, Pipeline, Spec};
 
-use crate::args::TiltBy;
-use crate::cli::tilt;
+use crate::cli::brought::{Brought, Held, Holder};
 use crate::{Failure, Registry, Result};
 
 /// Models that are looked at or at work.
@@ -13,17 +12,14 @@ pub struct Models<'a> {
     registry: &'a Registry,
     cache: Option<PathBuf>,
     open: Vec<(Opening, Pipeline)>,
-    /// The pictures that models hold to be pulled towards.
-    targets: Vec<(Target, Tilt, Option<Warning>)>,
+    /// The pictures that models hold.
+    pictures: Vec<(Opening, Brought, Held)>,
 }
-
-/// What decides the latents of such a picture: the model, the file, the width and the height.
-type Target = (Opening, PathBuf, Option<u32>, Option<u32>);
 
 impl<'a> Models<'a> {
     /// None yet. Hashes of weights are remembered in `cache`.
     pub fn new(registry: &'a Registry, cache: Option<PathBuf>) -> Self {
-        Self { registry, cache, open: Vec::new(), targets: Vec::new() }
+        Self { registry, cache, open: Vec::new(), pictures: Vec::new() }
     }
 
     /// The model that `opening` names. Its weights are read when it makes its first picture.
@@ -43,28 +39,37 @@ impl<'a> Models<'a> {
         self.open.get_mut(at).map(|(_, pipeline)| pipeline).ok_or_else(gone)
     }
 
-    /// Has a model hold a picture, which is read and encoded once, in the size that `draft` will have.
-    ///
-    /// # Errors
-    /// As [`tilt::hold`].
-    pub(super) fn tilt(&mut self, opening: &Opening, by: &TiltBy, draft: &Draft) -> Result<(Tilt, Option<Warning>)> {
-        let target: Target = (opening.clone(), by.picture.clone(), draft.width, draft.height);
-        if let Some((_, tilt, warning)) = self.targets.iter().find(|(known, ..)| *known == target) {
-            return Ok((Tilt { strength: by.strength, ..tilt.clone() }, warning.clone()));
-        }
-        let (tilt, warning) = tilt::hold(by, draft, self.open(opening)?)?;
-        self.targets.push((target, tilt.clone(), warning.clone()));
-        Ok((tilt, warning))
-    }
-
     /// Lets go of a model and the memory of its weights.
     pub fn close(&mut self, opening: &Opening) {
         self.open.retain(|(known, _)| known != opening);
-        self.targets.retain(|((model, ..), ..)| model != opening);
+        self.pictures.retain(|(model, ..)| model != opening);
     }
 
     /// What everything is chosen from.
     pub(super) fn registry(&self) -> &'a Registry {
         self.registry
+    }
+}
+
+/// One of the models, which reads and encodes every picture once.
+pub(super) struct HolderOf<'m, 'a> {
+    pub(super) models: &'m mut Models<'a>,
+    pub(super) opening: &'m Opening,
+}
+
+impl Holder for HolderOf<'_, '_> {
+    fn model(&mut self) -> Result<&Spec> {
+        Ok(self.models.open(self.opening)?.spec())
+    }
+
+    fn bring(&mut self, brought: &Brought) -> Result<Held> {
+        let Self { models, opening } = self;
+        let known = |(model, known, _): &&(Opening, Brought, Held)| model == *opening && known == brought;
+        if let Some((.., held)) = models.pictures.iter().find(known) {
+            return Ok(held.clone());
+        }
+        let held = models.open(opening)?.bring(brought)?;
+        models.pictures.push((opening.clone(), brought.clone(), held.clone()));
+        Ok(held)
     }
 }

@@ -7,10 +7,12 @@ use flowline_sampler::schedule::STEPS;
 use serde::{Deserialize, Serialize};
 
 use super::cell::{key, label};
+use super::models::HolderOf;
 use super::{Axis, Cell, Models, Outline, axis};
 use crate::args::grid::{Align, generate_from, word};
 use crate::args::{Generate, PICTURES_AT_ONCE};
 use crate::cli::asked::Asked;
+use crate::cli::brought;
 use crate::{Failure, Result};
 
 /// A grid with everything decided. Its JSON form is the file `grid.json`.
@@ -149,11 +151,8 @@ impl Outline {
         };
         let Asked { opening, mut draft, branch, warnings, .. } = Asked::read(generate)?;
         tell(warnings);
-        if let Some(by) = &generate.tilt {
-            let (tilt, warning) = models.tilt(&opening, by, &draft)?;
-            draft.tilt = Some(tilt);
-            tell(warning.into_iter().collect());
-        }
+        let mut holder = HolderOf { models: &mut *models, opening: &opening };
+        tell(brought::choose(&generate.beginning, generate.tilt.as_ref(), &mut draft, &mut holder)?);
         let pipeline = models.open(&opening)?;
         if draft.seeds.is_empty() {
             draft.seeds = vec![seeding.shared(pipeline.spec())?];

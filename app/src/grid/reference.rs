@@ -100,6 +100,9 @@ enum Drawn {
 /// What noise the request's sampler draws, found out by listening while it follows a closed form: along the request's
 /// sigmas, and along a schedule of several steps, for a single one draws none.
 fn drawn(request: &Request, samplers: &Samplers<Vec<f64>>) -> Result<Drawn> {
+    if !request.walks() {
+        return Ok(Drawn::Nothing);
+    }
     let sampler = samplers.build(&request.sampler)?;
     let schedule = Schedule::explicit(request.sigmas.clone())?;
     let several = listen(sampler.as_ref(), Schedule::uniform(STEPS_TO_HEAR)?);

@@ -51,6 +51,7 @@ pub(super) fn write(request: &Request, json: &str) -> String {
     settings.extend(request.guidance.map(|guidance| ("Distilled CFG Scale", guidance.to_string())));
     settings.extend(request.seeds.first().map(|seed| ("Seed", seed.to_string())));
     settings.push(("Size", format!("{}x{}", request.width, request.height)));
+    settings.extend(request.start.as_ref().map(|start| ("Denoising strength", start.strength.to_string())));
     let transformer = request.model.weights.iter().find(|weights| weights.file.starts_with("transformer/"));
     settings.extend(transformer.and_then(|t| t.sha256.get(..10)).map(|hash| ("Model hash", hash.to_owned())));
     settings.push(("Model", request.model.name.clone()));

@@ -64,6 +64,9 @@ pub(super) fn understood(request: &Request) -> Reading {
     if let Some(tilt) = &request.tilt {
         line("tilt", format!("by {} towards the image {}", tilt.strength, tilt.sha256));
     }
+    if let Some(start) = &request.start {
+        line("start", format!("at strength {} of the image {}", start.strength, start.sha256));
+    }
     if let Some(branch) = &request.branch {
         line("branch", branch.to_string());
     }

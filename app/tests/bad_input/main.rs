@@ -84,7 +84,9 @@ fn check_refused(rows: &[Row]) {
         let said: Vec<_> = ran
             .stderr
             .lines()
-            .skip_while(|line| ["warning: ", "seed: ", "reading "].iter().any(|talk| line.starts_with(talk)))
+            .skip_while(|line| {
+                ["warning: ", "seed: ", "reading ", "adapter "].iter().any(|talk| line.starts_with(talk))
+            })
             .collect();
         if !row.expects(&said) || ran.code != Some(row.code) || !ran.stdout.is_empty() {
             let (said, expected) = (said.join("\n"), row.said.join("\n"));
@@ -146,6 +148,11 @@ fn numbers_that_are_none_are_refused_by_the_name_of_their_option() {
 #[test]
 fn unknown_names_and_parameters_are_refused_with_the_nearest_name() {
     check_refused(&rows(include_str!("names.txt")));
+}
+
+#[test]
+fn adapters_that_cannot_be_applied_are_refused() {
+    check_refused(&rows(include_str!("adapters.txt")));
 }
 
 #[test]

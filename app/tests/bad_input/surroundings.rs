@@ -41,6 +41,8 @@ pub fn prepare(name: &str, dir: &Path) {
             let bytes = fs::read(dir.join("a.png")).expect("the picture");
             write("a.png", &bytes[..bytes.len() / 2]);
         }
+        "a-decompression-bomb" => write("a.png", &header_alone(60_000, 60_000)),
+        "a-picture-of-no-size" => write("a.png", &header_alone(0, 64)),
         "a-picture-without-record" => picture(dir, &[]),
         "a-foreign-text" => picture(dir, &[Chunk { keyword: "Comment", text: "made with love".into() }]),
         "a-broken-record" => own_record(dir, |_| "{\"schema\": 1, ".into()),
@@ -79,10 +81,28 @@ pub fn prepare(name: &str, dir: &Path) {
         }),
         "no-sigmas" => write("sigmas.txt", b"a few\nwords"),
         "sigmas-that-rise" => write("sigmas.txt", b"0.5\n1\n0\n"),
-        "tensors" => {
-            let header = r#"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
-            write("run.safetensors", &[&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat());
+        "tensors" => tensors(dir, "run.safetensors", &["x"]),
+        "an-adapter" => adapter(dir, &pair("transformer.single_transformer_blocks.0.attn.to_q"), 0.01),
+        "an-adapter-without-numbers" => {
+            adapter(dir, &pair("transformer.single_transformer_blocks.0.attn.to_q"), f32::NAN);
         }
+        "an-adapter-with-more" => {
+            let [down, up] = pair("lora_unet_single_blocks_0_linear2");
+            let more = (".diff_b", "lora_unet_single_blocks_0_linear2", vec![256]);
+            adapter(dir, &[(down.0, down.1, vec![2, 1280]), up, more], 0.01);
+        }
+        "an-adapter-of-SDXL" => adapter(dir, &pair("lora_unet_input_blocks_4_1_proj_in"), 0.01),
+        "an-adapter-of-FLUX" => {
+            let [down, up] = pair("transformer.single_transformer_blocks.0.attn.to_q");
+            adapter(dir, &[(down.0, down.1, vec![1, 3072]), (up.0, up.1, vec![3072, 1])], 0.01);
+        }
+        "half-an-adapter" => adapter(dir, &pair("transformer.x_embedder")[..1], 0.01),
+        "a-DoRA" => {
+            let module = "transformer.single_transformer_blocks.0.attn.to_q";
+            let [down, up] = pair(module);
+            adapter(dir, &[down, up, (".lora_magnitude_vector", module, vec![256])], 0.01);
+        }
+        "a-pickled-adapter" => write("cats.pt", b"\x80\x02}q\x00."),
         "a-table" => table(dir, "euler,4,0.5,1"),
         "an-empty-table" => write("results.csv", b" \n"),
         "a-table-without-rows" => write("results.csv", b"sampler,evaluations,distance,order\n"),
@@ -105,6 +125,21 @@ pub fn prepare(name: &str, dir: &Path) {
             trace(dir, json!({ "sigma": 1.0, "next": 0.0, "v": null, "x": 1.0, "straightness": 1.0 }));
         }
 
+        "a-pickle" => write("old.ckpt", b"\x80\x02}q\0."),
+        "an-archive-of-pickles" => write("old.pt", b"PK\x03\x04archive/data.pkl"),
+        "a-web-page" => write("a.safetensors", b"<!DOCTYPE html><title>Access denied</title>"),
+        "a-pointer" => write("a.gguf", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+        "a-poem" => write("a.safetensors", b"the sea is wide and the boat is small and we have come so far"),
+        "a-LoRA" => tensors(dir, "a.safetensors", &["transformer.x_embedder.lora_A.weight"]),
+        "SDXL" => tensors(dir, "a.safetensors", &["model.diffusion_model.label_emb.0.0.weight"]),
+        "FLUX.2" => tensors(dir, "a.safetensors", &["double_stream_modulation_img.lin.weight", "img_in.weight"]),
+        "an-autoencoder" => tensors(dir, "vae.safetensors", &["decoder.mid.block_1.conv1.weight"]),
+        "two-autoencoders" => {
+            let sign = "decoder.mid.block_1.conv1.weight";
+            tensors(dir, "vae.safetensors", &[sign, &format!("first_stage_model.{sign}")]);
+        }
+        "half-a-transformer" => tensors(dir, "half.safetensors", &["vector_in.in_layer.weight"]),
+        "a-piece" => tensors(dir, "a-00001-of-00002.safetensors", &["vector_in.in_layer.weight"]),
         "a-note" => write("home/notes.txt", b""),
         "a-model" => model(&|_| {}),
         "a-model-without-VAE" => model(&|model| fs::remove_file(model.join(VAE)).expect("the file")),
@@ -166,6 +201,33 @@ fn table(dir: &Path, row: &str) {
     fs::write(dir.join("results.csv"), text).expect("a file");
 }
 
+/// A tensor of an adapter: what its name ends in, its module, its shape.
+type Factor = (&'static str, &'static str, Vec<usize>);
+
+/// The two factors of a module that is 256 wide.
+fn pair(module: &'static str) -> [Factor; 2] {
+    let [down, up] = match module.starts_with("lora_") {
+        true => [".lora_down.weight", ".lora_up.weight"],
+        false => [".lora_A.weight", ".lora_B.weight"],
+    };
+    [(down, module, vec![2, 256]), (up, module, vec![256, 2])]
+}
+
+/// An adapter of these factors, all of whose numbers are `value`.
+fn adapter(dir: &Path, factors: &[Factor], value: f32) {
+    let (mut header, mut end) = (serde_json::Map::new(), 0);
+    for (ending, module, shape) in factors {
+        let begin = end;
+        end += 4 * shape.iter().product::<usize>();
+        let said = json!({ "dtype": "F32", "shape": shape, "data_offsets": [begin, end] });
+        header.insert(format!("{module}{ending}"), said);
+    }
+    let header = Value::from(header).to_string();
+    let numbers: Vec<u8> = (0..end / 4).flat_map(|_| value.to_le_bytes()).collect();
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &numbers].concat();
+    fs::write(dir.join("cats.safetensors"), bytes).expect("a file");
+}
+
 /// A trace with one step.
 fn trace(dir: &Path, step: Value) {
     let trace = json!({ "flowline": "0.1.0", "request": { "sampler": "euler" }, "steps": [step] });
@@ -192,6 +254,32 @@ fn swap(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
     assert_eq!(old.len(), new.len());
     let at = bytes.windows(old.len()).position(|window| window == old.as_bytes()).expect("the text");
     [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
+}
+
+/// A PNG that claims a size, and has no pixels.
+fn header_alone(width: u32, height: u32) -> Vec<u8> {
+    let mut header = b"IHDR".to_vec();
+    header.extend([width.to_be_bytes(), height.to_be_bytes()].concat());
+    header.extend([8, 2, 0, 0, 0]);
+    let mut crc = flate2::Crc::new();
+    crc.update(&header);
+    [PNG_SIGNATURE, &13u32.to_be_bytes(), &header, &crc.sum().to_be_bytes(), b"\0\0\0\0IDAT\x35\xaf\x06\x1e"].concat()
+}
+
+/// A file of tensors of these names, each of one number.
+fn tensors(dir: &Path, file: &str, names: &[&str]) {
+    let infos: serde_json::Map<String, Value> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| {
+            let info = json!({ "dtype": "F32", "shape": [1], "data_offsets": [4 * at, 4 * at + 4] });
+            ((*name).to_owned(), info)
+        })
+        .collect();
+    let header = Value::Object(infos).to_string();
+    let data = vec![0; 4 * names.len()];
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat();
+    fs::write(dir.join(file), bytes).expect("a file");
 }
 
 /// A picture with a record of our own that was changed.

@@ -2,6 +2,7 @@
 #![cfg(feature = "desktop")]
 
 mod asking;
+mod choosing;
 mod showing;
 #[path = "../stand_in/mod.rs"]
 mod stand_in;

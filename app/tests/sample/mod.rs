@@ -31,6 +31,7 @@ pub fn request(prompt: &str) -> Request {
         skip_layers: Vec::new(),
         rng: Rng::Flowline,
         tilt: None,
+        start: None,
         branch: None,
         stop_after: None,
         model: ModelRecord {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowline::engine::Offer;
+use flowline::engine::{Offer, Stocked};
 use flowline_model::weights::Holding;
 use flowline_model::{Latents, MadeWith, ModelRecord, Picture, Request, Rng, StepDone, WeightRecord};
 use flowline_sampler::catalog::{Choice, Samplers, Schedules};
@@ -28,6 +28,20 @@ pub fn offer() -> Offer {
     }
 }
 
+/// A model of the Hub.
+pub fn stocked(name: &str, here: bool) -> Stocked {
+    Stocked {
+        name: name.into(),
+        about: "12 B parameters".into(),
+        licence: Some("for everybody".into()),
+        page: Some("https://huggingface.co/lab/flow".into()),
+        gated: true,
+        bytes: Some(33_700_000_000),
+        memory: Some(28_000_000_000),
+        here,
+    }
+}
+
 /// A decided request.
 pub fn request(prompt: &str, seed: u64) -> Request {
     Request {
@@ -47,6 +61,7 @@ pub fn request(prompt: &str, seed: u64) -> Request {
         skip_layers: Vec::new(),
         rng: Rng::Flowline,
         tilt: None,
+        start: None,
         branch: None,
         stop_after: None,
         model: ModelRecord {

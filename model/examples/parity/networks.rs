@@ -8,16 +8,30 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use flowline_model::conditioning::Conditioning;
 use flowline_model::flux::{FluxConfig, FluxTransformer};
-use flowline_model::probe::{Probe, Record};
+use flowline_model::probe::Record;
 use flowline_model::sd3::{Sd3Config, Sd3Transformer};
 use flowline_model::text::{ClipText, ClipTextConfig, T5Config, T5Encoder, clip, t5};
 use flowline_model::vae::{Autoencoder, VaeConfig};
-use flowline_model::weights::{Reader, Weights};
+use flowline_model::weights::{Activations, HeldAs, Holding, Reader, Weights};
 use flowline_model::{Error, Result};
 
 use super::report::{Compared, F32, Report, json, listed, tensors};
 
 type Io = HashMap<String, Tensor>;
+/// Compares the network that a folder configures, with the weights of a file.
+type Network = fn(&Path, &Path, Against<'_>) -> Result<Compared>;
+
+/// What a network is compared with.
+#[derive(Clone, Copy)]
+struct Against<'a> {
+    /// Inputs, outputs, and what stands between.
+    io: &'a Io,
+    /// How the weights are held.
+    holding: Holding,
+}
+
+/// How far activations that are rounded to 8 bits may be off.
+const ROUNDED: f64 = 2e-2;
 
 /// Compares the network in the folder `name` of `root` with its `io.safetensors`.
 pub fn compare(root: &Path, name: &str, report: &mut Report) {
@@ -28,7 +42,6 @@ pub fn compare(root: &Path, name: &str, report: &mut Report) {
     let class = class.into_iter().find_map(|class| class.as_str()).unwrap_or_default();
     let guided = transformer["guidance_embeds"].as_bool() == Some(true);
     let quick = own["hidden_act"].as_str() == Some("quick_gelu");
-    type Network = fn(&Path, &Path, &Io) -> Result<Compared>;
     let (kind, network): (_, Network) = match class {
         "FluxTransformer2DModel" if guided => ("FLUX.1 with guidance", flux),
         "FluxTransformer2DModel" => ("FLUX.1 without guidance", flux),
@@ -52,7 +65,8 @@ pub fn compare(root: &Path, name: &str, report: &mut Report) {
     for file in files {
         let shown = file.strip_prefix(root).unwrap_or(&file).display().to_string();
         let shown = if file.starts_with(&folder) { shown } else { format!("{name}, weights of {shown}") };
-        report.line(shown, kind, F32, network(&folder, &file, &io));
+        let against = Against { io: &io, holding: Holding::DENSE };
+        report.line(shown, kind, F32, network(&folder, &file, against));
     }
 }
 
@@ -76,9 +90,13 @@ fn weight_files(root: &Path, folder: &Path, class: &str) -> Vec<PathBuf> {
 }
 
 /// Reads a network from a file, of which nothing may be left over but what `optional` names.
-fn read<T>(file: &Path, network: impl FnOnce(&Reader<'_>) -> Result<(T, &'static [&'static str])>) -> Result<T> {
+fn read<T>(
+    file: &Path,
+    holding: Holding,
+    network: impl FnOnce(&Reader<'_>) -> Result<(T, &'static [&'static str])>,
+) -> Result<T> {
     let weights = Weights::open(file)?;
-    let (network, optional) = network(&weights.reader(&Device::Cpu, &|_| ControlFlow::Continue(())))?;
+    let (network, optional) = network(&weights.reader(&Device::Cpu, &|_| ControlFlow::Continue(())).holding(holding))?;
     weights.finish(optional)?;
     Ok(network)
 }
@@ -118,24 +136,14 @@ fn unpacked(tokens: &Tensor, (h, w): (usize, usize)) -> Result<Tensor> {
     Ok(x.reshape((b, width / 4, 2 * h, 2 * w))?)
 }
 
-fn flux(folder: &Path, file: &Path, io: &Io) -> Result<Compared> {
+fn flux(folder: &Path, file: &Path, against: Against<'_>) -> Result<Compared> {
+    let Against { io, holding } = against;
     let config = FluxConfig::parse("config.json", &config(folder, "transformer/config.json")?)?;
-    let transformer = read(file, |reader| {
+    let transformer = read(file, holding, |reader| {
         let transformer = FluxTransformer::load(&config, reader)?;
         let optional = transformer.optional_tensors();
         Ok((transformer, optional))
     })?;
-    flux_passes(
-        io,
-        &mut |latents, conditioning, sigma, probe| transformer.forward_probed(latents, conditioning, sigma, probe),
-        "output",
-    )
-}
-
-type Forward<'a> = &'a mut dyn FnMut(&Tensor, &Conditioning, f64, &mut dyn Probe) -> Result<Tensor>;
-
-/// A pass a row: the reference gives every row its own time and guidance, we have one for all.
-fn flux_passes(io: &Io, forward: Forward<'_>, output: &str) -> Result<Compared> {
     let mut compared = Compared::default();
     // (n, 3): index, row, column
     let places = wanted(io, "img_ids")?.to_dtype(DType::F32)?.to_vec2::<f32>()?;
@@ -149,18 +157,18 @@ fn flux_passes(io: &Io, forward: Forward<'_>, output: &str) -> Result<Compared> 
         let guidance = guidance.as_ref().and_then(|guidance| guidance.get(row).copied());
         let conditioning = Conditioning { context: context.clone(), pooled: pooled.clone(), guidance };
         let mut record = Record::default();
-        let got = forward(&latents, &conditioning, sigma, &mut record)?.narrow(0, row, 1)?;
-        compared.tensor(output, &got, &unpacked(wanted(io, output)?, grid)?.narrow(0, row, 1)?)?;
-        if output == "output" {
-            taps(&mut compared, &record, io, row)?;
-        }
+        // The reference gives every row its own time and guidance, we have one for all.
+        let got = transformer.forward_probed(&latents, &conditioning, sigma, &mut record)?.narrow(0, row, 1)?;
+        compared.tensor("output", &got, &unpacked(wanted(io, "output")?, grid)?.narrow(0, row, 1)?)?;
+        taps(&mut compared, &record, io, row)?;
     }
     Ok(compared)
 }
 
-fn sd3(folder: &Path, file: &Path, io: &Io) -> Result<Compared> {
+fn sd3(folder: &Path, file: &Path, against: Against<'_>) -> Result<Compared> {
+    let Against { io, holding } = against;
     let config = Sd3Config::parse("config.json", &config(folder, "transformer/config.json")?)?;
-    let transformer = read(file, |reader| Ok((Sd3Transformer::load(&config, reader)?, &[][..])))?;
+    let transformer = read(file, holding, |reader| Ok((Sd3Transformer::load(&config, reader)?, &[][..])))?;
     let mut compared = Compared::default();
     let (context, pooled) = (wanted(io, "encoder_hidden_states")?, wanted(io, "pooled")?);
     let conditioning = Conditioning { context: context.clone(), pooled: pooled.clone(), guidance: None };
@@ -188,9 +196,10 @@ fn hidden_states(compared: &mut Compared, hidden: &[Tensor], io: &Io) -> Result<
     Ok(())
 }
 
-fn clip_text(folder: &Path, file: &Path, io: &Io) -> Result<Compared> {
+fn clip_text(folder: &Path, file: &Path, against: Against<'_>) -> Result<Compared> {
+    let Against { io, holding } = against;
     let config = ClipTextConfig::parse("config.json", &config(folder, "config.json")?)?;
-    let encoder = read(file, |reader| Ok((ClipText::load(&config, reader)?, clip::OPTIONAL)))?;
+    let encoder = read(file, holding, |reader| Ok((ClipText::load(&config, reader)?, clip::OPTIONAL)))?;
     let (mut compared, mut hidden) = (Compared::default(), Vec::new());
     let out = encoder.forward_observed(&ids(io)?, &mut |x| {
         hidden.push(x.clone());
@@ -212,9 +221,10 @@ fn clip_text(folder: &Path, file: &Path, io: &Io) -> Result<Compared> {
     Ok(compared)
 }
 
-fn t5_encoder(folder: &Path, file: &Path, io: &Io) -> Result<Compared> {
+fn t5_encoder(folder: &Path, file: &Path, against: Against<'_>) -> Result<Compared> {
+    let Against { io, holding } = against;
     let config = T5Config::parse("config.json", &config(folder, "config.json")?)?;
-    let encoder = read(file, |reader| Ok((T5Encoder::load(&config, reader)?, t5::OPTIONAL)))?;
+    let encoder = read(file, holding, |reader| Ok((T5Encoder::load(&config, reader)?, t5::OPTIONAL)))?;
     let (mut compared, mut hidden) = (Compared::default(), Vec::new());
     let last = encoder.forward_observed(&ids(io)?, None, &mut |x| {
         hidden.push(x.clone());
@@ -228,9 +238,10 @@ fn t5_encoder(folder: &Path, file: &Path, io: &Io) -> Result<Compared> {
     Ok(compared)
 }
 
-fn autoencoder(folder: &Path, file: &Path, io: &Io) -> Result<Compared> {
+fn autoencoder(folder: &Path, file: &Path, against: Against<'_>) -> Result<Compared> {
+    let Against { io, holding } = against;
     let config = VaeConfig::parse("config.json", &config(folder, "config.json")?)?;
-    let vae = read(file, |reader| Ok((Autoencoder::load(&config, reader)?, &[][..])))?;
+    let vae = read(file, holding, |reader| Ok((Autoencoder::load(&config, reader)?, &[][..])))?;
     let (mut compared, mut record) = (Compared::default(), Record::default());
     compared.tensor("decoded", &vae.decode_unscaled(wanted(io, "z")?, &mut record)?, wanted(io, "decoded")?)?;
     let moments = vae.encode_moments(wanted(io, "image")?, &mut record)?;
@@ -240,7 +251,36 @@ fn autoencoder(folder: &Path, file: &Path, io: &Io) -> Result<Compared> {
     Ok(compared)
 }
 
-/// FLUX.1 in GGUF files: NAME.gguf beside NAME.io.safetensors, whose inputs are those of the only guided FLUX.1 fixture.
+/// Transformers in GGUF files: NAME.gguf beside NAME.io.safetensors, whose output is that of the decoded weights on the
+/// inputs of the fixture that the file has the shapes of. Once with decoded weights, once with rounded activations.
 pub fn gguf(root: &Path, report: &mut Report) {
-    report.skip(root.join("gguf").strip_prefix(root).unwrap_or(root).display().to_string());
+    let is_gguf = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "gguf");
+    for file in listed(&root.join("gguf")).into_iter().filter(is_gguf) {
+        let shown = file.strip_prefix(root).unwrap_or(&file).display().to_string();
+        for (activations, bar) in [(Activations::F32, F32), (Activations::Q8, ROUNDED)] {
+            let holding = Holding { weights: HeldAs::Stored, activations };
+            let name = format!("{shown}, activations {}", activations.name());
+            report.line(name, "GGUF", bar, of_gguf(root, &file, holding));
+        }
+    }
+}
+
+fn of_gguf(root: &Path, file: &Path, holding: Holding) -> Result<Compared> {
+    let output = tensors(&file.with_extension("io.safetensors"))?.remove("output_dequantized");
+    let networks: [(&str, Network); 2] = [("FluxTransformer2DModel", flux), ("SD3Transformer2DModel", sd3)];
+    let mut last = None;
+    for folder in listed(root) {
+        let class = json(&folder.join("transformer/config.json"))["_class_name"].clone();
+        let Some((_, network)) = networks.iter().find(|(name, _)| class == *name) else { continue };
+        let mut io = tensors(&folder.join("io.safetensors"))?;
+        io.retain(|name, _| !name.starts_with("tap."));
+        io.extend(output.clone().map(|output| ("output".to_owned(), output)));
+        match network(&folder, file, Against { io: &io, holding }) {
+            // Of another model.
+            Err(error @ (Error::MissingTensor { .. } | Error::TensorShape { .. })) => last = Some(error),
+            compared => return compared,
+        }
+    }
+    let what = || Error::Config { file: "io.safetensors".into(), what: "no fixture has these inputs".into() };
+    Err(last.unwrap_or_else(what))
 }

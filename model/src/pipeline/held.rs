@@ -1,9 +1,10 @@
-//! What travels beside a request: a run to go on with, pictures to be pulled towards. A request names both by what they
+//! What travels beside a request: a run to go on with, pictures to begin at and to be pulled towards. A request names both by what they
 //! are, so it stays complete by itself.
 
 use image::RgbImage;
 
 use super::Pipeline;
+use crate::request::{start, tilt};
 use crate::weights::sha256;
 use crate::{Error, Kept, Latents, Request, Result, vae};
 
@@ -43,22 +44,25 @@ impl Pipeline {
         self.keep = keep;
     }
 
-    /// Holds a picture for others to be [tilted](crate::Tilt) towards, and returns the hash of its latents, which is its
-    /// name in a request. It must have the size of the pictures to be made.
+    /// Holds a picture for others to [begin at](crate::Start) or to be [tilted](crate::Tilt) towards, and returns the hash
+    /// of its latents, which is its name in a request. It must have the size of the pictures to be made.
     ///
     /// # Errors
     /// [`Error::Invalid`] if it has a size that the model cannot make, or if the model's autoencoder cannot encode; those
     /// of the weight files.
-    pub fn hold_target(&mut self, picture: &RgbImage) -> Result<String> {
+    pub fn hold_picture(&mut self, picture: &RgbImage) -> Result<String> {
         self.spec.check_size(picture.width(), picture.height())?;
         let pixels = vae::from_rgb(picture, &self.device)?;
-        let latents = Latents::new(self.whole_autoencoder()?.encode_mean(&pixels)?)?;
+        let tiling = self.spec.encode_tiling(picture.width(), picture.height())?;
+        let autoencoder = self.whole_autoencoder()?;
+        let moments = autoencoder.encode_tiled(&pixels, tiling, &mut ())?;
+        let latents = Latents::new(autoencoder.to_latents(&moments.mean)?)?;
         if !latents.is_finite()? {
             return Err(Error::NotFinite { stage: "autoencoder" });
         }
         let name = sha256(&latents.to_le_bytes()?);
-        if !self.targets.iter().any(|(known, _)| *known == name) {
-            self.targets.push((name.clone(), latents));
+        if !self.pictures.iter().any(|(known, _)| *known == name) {
+            self.pictures.push((name.clone(), latents));
         }
         Ok(name)
     }
@@ -73,23 +77,44 @@ impl Pipeline {
     /// The latents that `request` is tilted towards, and how strongly.
     pub(super) fn target(&self, request: &Request) -> Result<Option<(&Latents, f64)>> {
         let Some(tilt) = &request.tilt else { return Ok(None) };
-        let Some((_, target)) = self.targets.iter().find(|(name, _)| name.eq_ignore_ascii_case(&tilt.sha256)) else {
-            let what = "the picture is tilted towards an image that is not here";
-            return Err(Error::invalid(what, "give it again: --tilt IMAGE:strength"));
+        Ok(Some((self.picture(&tilt.sha256, request, "is tilted towards", tilt::HOW)?, tilt.strength)))
+    }
+
+    /// The latents that `request` begins at, and under how much noise.
+    pub(super) fn start(&self, request: &Request) -> Result<Option<(&Latents, f64)>> {
+        let Some(start) = &request.start else { return Ok(None) };
+        Ok(Some((self.picture(&start.sha256, request, "begins at", start::HOW)?, start.strength)))
+    }
+
+    /// A picture that `request` `uses`, and that is given as `how` says.
+    fn picture(&self, sha256: &str, request: &Request, uses: &str, how: &str) -> Result<&Latents> {
+        let Some((_, latents)) = self.pictures.iter().find(|(name, _)| name.eq_ignore_ascii_case(sha256)) else {
+            let what = format!("the picture {uses} an image that is not here");
+            return Err(Error::invalid(what, format!("give it again: {how}")));
         };
         let (c, h, w) = self.spec.latent_shape(request.width, request.height);
-        if target.tensor().dims() != [1, c, h, w] {
+        if latents.tensor().dims() != [1, c, h, w] {
             let (width, height) = (request.width, request.height);
-            let what = format!("the image to be tilted towards has another size than the picture, {width} x {height}");
+            let what = format!("the image that the picture {uses} has another size than it, {width} x {height}");
             return Err(Error::invalid(what, format!("scale or crop it to {width} x {height}")));
         }
-        Ok(Some((target, tilt.strength)))
+        Ok(latents)
     }
 
     /// Refuses, before a weight is read, a request without what must travel beside it, and one whose run would not fit
     /// into memory when it is kept.
     pub(super) fn check_beside(&self, request: &Request) -> Result<()> {
         self.target(request)?;
+        // A run that is held needs no picture to begin at.
+        let mut run = Some(request);
+        while let Some(walked) = run {
+            let held = |seed: &u64| self.continued(&walked.for_seed(*seed)).is_some();
+            if walked.seeds.iter().all(held) {
+                break;
+            }
+            self.start(walked)?;
+            run = walked.branch.as_ref().map(|branch| &branch.parent);
+        }
         if self.keep {
             let plan = request.memory_plan(&self.spec);
             let (c, h, w) = self.spec.latent_shape(request.width, request.height);

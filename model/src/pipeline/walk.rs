@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use flowline_sampler::metrics::Metrics;
-use flowline_sampler::{Env, Schedule, Trajectory};
+use flowline_sampler::{Env, Latent, Schedule, Trajectory};
 
 use super::Pipeline;
 use super::guided::Conditions;
@@ -62,7 +62,8 @@ impl Pipeline {
         if held { Ok(None) } else { self.reach(branch, observer).map(Some) }
     }
 
-    /// Where the picture of one seed begins: where a run that is held stands, at the branch, or at noise.
+    /// Where the picture of one seed begins: where a run that is held stands, at the branch, at a picture under
+    /// noise, or at noise.
     pub(super) fn begin(
         &self,
         request: &Request,
@@ -80,8 +81,16 @@ impl Pipeline {
         match origin {
             Some(x) => Ok(Begin::New(x.clone())),
             None => {
+                let start = self.start(request)?;
+                if let Some((data, 0.0)) = start {
+                    return Ok(Begin::New(data.clone()));
+                }
                 let shape = self.spec.latent_shape(request.width, request.height);
-                Ok(Begin::New(self.noise(request, seed)?.initial(shape, &self.device)?))
+                let noise = self.noise(request, seed)?.initial(shape, &self.device)?;
+                Ok(Begin::New(match start {
+                    None => noise,
+                    Some((data, sigma)) => Latents::lincomb(&[(1.0 - sigma, data), (sigma, &noise)])?,
+                }))
             }
         }
     }
@@ -118,6 +127,9 @@ impl Pipeline {
     /// Walks until the end, the step to stop after, or until the observer says stop.
     pub(super) fn walk(&self, walk: Walk<'_>, observer: &Observer<'_>) -> Result<Walked> {
         let Walk { request, guided, seed, picture, begin } = walk;
+        if let (false, Begin::New(x)) = (request.walks(), &begin) {
+            return Ok(Walked { x: x.clone(), denoised: None, whole: true, taken: 0, evaluations: 0, kept: None });
+        }
         let schedule = Schedule::explicit(request.sigmas.clone())?;
         let sampler = self.spec.samplers.build(&request.sampler)?;
         let mut noise = self.noise(request, seed)?;

@@ -3,26 +3,30 @@
 use flowline_sampler::Schedule;
 use flowline_sampler::catalog::{Choice, Plan};
 
-use super::{Branch, Request, Tilt, rule};
+use super::start::Cut;
+use super::{Branch, Request, Start, Tilt, rule};
+use crate::catalog::Preset;
 use crate::provenance::MadeWith;
 use crate::rng::Rng;
 use crate::spec::Spec;
 use crate::{Error, Result, Warning};
 
-/// What a person asked for. `None` means: as the model likes it.
+/// What a person asked for. `None` means: as the model likes it, or as the preset says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Draft {
     /// What the picture shows.
     pub prompt: String,
     /// What it does not show.
     pub negative_prompt: Option<String>,
+    /// Which of the model's sets of choices applies to all that is `None` here.
+    pub preset: Preset,
     /// Width in pixels.
     pub width: Option<u32>,
     /// Height in pixels.
     pub height: Option<u32>,
     /// One picture a seed; empty means one random seed.
     pub seeds: Vec<u64>,
-    /// Number of steps.
+    /// Number of steps; of a run that begins at a picture, those of the whole schedule.
     pub steps: Option<usize>,
     /// The sampler and its parameters.
     pub sampler: Option<Choice>,
@@ -42,8 +46,10 @@ pub struct Draft {
     pub skip_layers: Option<Vec<usize>>,
     /// Where the noise comes from.
     pub rng: Option<Rng>,
-    /// The picture to be pulled towards, which [`crate::Pipeline::hold_target`] took.
+    /// The picture to be pulled towards, which [`crate::Pipeline::hold_picture`] took.
     pub tilt: Option<Tilt>,
+    /// The picture to begin at, which [`crate::Pipeline::hold_picture`] took.
+    pub start: Option<Start>,
     /// The run to go on from. The schedule is that of a whole run then, of which the sigmas below the branch are
     /// walked; without one the branch keeps its parent's.
     pub branch: Option<Box<Branch>>,
@@ -66,7 +72,7 @@ impl Draft {
     /// # Errors
     /// [`Error::Invalid`], [`Error::Sampler`] or [`Error::Memory`] for anything that cannot be done.
     pub fn resolve(&self, spec: &Spec) -> Result<Resolved> {
-        let defaults = &spec.entry.defaults;
+        let defaults = spec.entry.preset(self.preset)?;
         let mut warnings = Vec::new();
         let sampler = self.sampler.clone().unwrap_or_else(|| defaults.sampler());
         if let Some(about) = spec.samplers.translated(&sampler) {
@@ -83,18 +89,28 @@ impl Draft {
         let (width, height) = (self.width.unwrap_or(size.0), self.height.unwrap_or(size.1));
         spec.check_size(width, height)?;
         let tokens = spec.image_tokens(width, height);
-        let (schedule, sigmas) = match &branch {
-            None => self.resolve_schedule(spec, &sampler, tokens)?,
-            Some(branch) => {
+        let mut start = self.start.clone();
+        let (schedule, sigmas) = match (&branch, &mut start) {
+            (None, None) => {
+                let (schedule, sigmas) = self.resolve_schedule(spec, &sampler, tokens)?;
+                (schedule, sigmas.sigmas().to_vec())
+            }
+            (None, Some(start)) => {
+                let Cut { schedule, sigmas, whole } = start.schedule(self, spec, &sampler, tokens)?;
+                start.steps = whole;
+                (schedule, sigmas)
+            }
+            (Some(branch), _) => {
                 let timed = self.steps.is_some() || self.sigmas.is_some() || self.schedule.is_some();
                 let own = match timed || self.shift.is_some() {
                     true => Some(self.resolve_schedule(spec, &sampler, tokens)?.1),
                     false => None,
                 };
-                branch.schedule(own)?
+                let (schedule, sigmas) = branch.schedule(own)?;
+                (schedule, sigmas.sigmas().to_vec())
             }
         };
-        let (rule, cfg) = rule::resolve(self.rule.as_ref(), self.cfg, spec)?;
+        let (rule, cfg) = rule::resolve(self.rule.as_ref(), self.cfg, defaults, spec)?;
         let weakens = spec.rules.build(&rule)?.needs_weakened();
         let skip_layers = match &self.skip_layers {
             _ if !weakens => Vec::new(),
@@ -126,16 +142,17 @@ impl Draft {
             width,
             height,
             seeds: if self.seeds.is_empty() { vec![random_seed()?] } else { self.seeds.clone() },
-            steps: sigmas.steps(),
+            steps: sigmas.len().saturating_sub(1),
             sampler,
             schedule,
-            sigmas: sigmas.sigmas().to_vec(),
+            sigmas,
             guidance,
             cfg,
             rule,
             skip_layers,
             rng: self.rng.unwrap_or_default(),
             tilt: self.tilt.clone(),
+            start,
             branch: branch.map(Box::new),
             stop_after: self.stop_after,
             model: spec.record(),
@@ -145,25 +162,38 @@ impl Draft {
         Ok(Resolved { request, warnings })
     }
 
-    /// The schedule under its canonical name, and its sigmas.
-    fn resolve_schedule(&self, spec: &Spec, sampler: &Choice, image_tokens: usize) -> Result<(Choice, Schedule)> {
-        let steps = match (&self.sigmas, self.steps) {
-            (Some(sigmas), Some(steps)) if steps != sigmas.len().saturating_sub(1) => {
-                let what =
-                    format!("{} sigmas make {} steps, not {steps}", sigmas.len(), sigmas.len().saturating_sub(1));
-                return Err(Error::invalid(what, "leave --steps out, or give one sigma more than steps"));
+    /// How many steps `sigmas` make, which is how many were asked for.
+    pub(super) fn steps_of(&self, sigmas: &[f64]) -> Result<usize> {
+        let made = sigmas.len().saturating_sub(1);
+        match self.steps.filter(|steps| *steps != made) {
+            None => Ok(made),
+            Some(steps) => {
+                let what = format!("{} sigmas make {made} steps, not {steps}", sigmas.len());
+                Err(Error::invalid(what, "leave --steps out, or give one sigma more than steps"))
             }
-            (Some(sigmas), _) => sigmas.len().saturating_sub(1),
-            (None, steps) => steps.unwrap_or(spec.entry.defaults.steps),
+        }
+    }
+
+    /// The schedule under its canonical name, and its sigmas.
+    pub(super) fn resolve_schedule(
+        &self,
+        spec: &Spec,
+        sampler: &Choice,
+        image_tokens: usize,
+    ) -> Result<(Choice, Schedule)> {
+        let steps = match &self.sigmas {
+            Some(sigmas) => self.steps_of(sigmas)?,
+            None => self.steps.unwrap_or(spec.entry.preset(self.preset)?.steps),
         };
         let named = match (&self.schedule, self.shift) {
             (Some(choice), None) => choice.clone(),
             (None, None) => match spec.samplers.preferred_schedule(sampler)? {
                 Some(own) => own,
-                None => spec.entry.defaults.schedule(),
+                None => spec.entry.preset(self.preset)?.schedule(),
             },
             (choice, Some(shift)) => {
-                shifted(choice.clone().unwrap_or_else(|| spec.entry.defaults.schedule()), shift, spec)?
+                let liked = spec.entry.preset(self.preset)?.schedule();
+                shifted(choice.clone().unwrap_or(liked), shift, spec)?
             }
         };
         let named = spec.schedules.complete(&named);

@@ -3,6 +3,7 @@
 use flowline_sampler::catalog::Choice;
 
 use super::in_range;
+use crate::catalog::Defaults;
 use crate::spec::Spec;
 use crate::{Error, Result};
 
@@ -25,8 +26,9 @@ fn written_scale(rule: &Choice) -> Option<&str> {
 
 /// The rule with all its parameters, and `cfg`. A rule that somebody asked for is meant to act: where neither says how
 /// far, the model does, and where the model likes none, the rule itself.
-pub(super) fn resolve(rule: Option<&Choice>, cfg: Option<f64>, spec: &Spec) -> Result<(Choice, f64)> {
-    let default = spec.entry.defaults.cfg;
+pub(super) fn resolve(rule: Option<&Choice>, cfg: Option<f64>, likes: &Defaults, spec: &Spec) -> Result<(Choice, f64)> {
+    let (default, liked) = (likes.cfg, likes.rule());
+    let rule = rule.or(liked.as_ref());
     if let Some(cfg) = cfg {
         in_cfg_range(cfg)?;
     }

@@ -6,7 +6,7 @@ use super::in_range;
 use crate::{Error, Result};
 
 /// A picture that another is pulled towards, or pushed away from, see [`flowline_sampler::guidance::Tilted`]. Its latents
-/// travel beside the request: [`crate::Pipeline::hold_target`] takes them.
+/// travel beside the request: [`crate::Pipeline::hold_picture`] takes them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tilt {
@@ -20,12 +20,20 @@ impl Tilt {
     /// Refuses a strength that is none and a hash that is none.
     pub(super) fn check(&self) -> Result<()> {
         in_range("the strength of a tilt", self.strength, -1000.0, 1000.0)?;
-        match self.sha256.len() == 64 && self.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            true => Ok(()),
-            false => {
-                let what = "the picture that this one is pulled towards is not named by a SHA-256";
-                Err(Error::invalid(what, "give the picture itself: --tilt IMAGE:strength"))
-            }
+        check_name(&self.sha256, "is pulled towards", HOW)
+    }
+}
+
+/// How the picture is given again.
+pub(crate) const HOW: &str = "--tilt IMAGE:strength";
+
+/// Refuses a name of latents that is no SHA-256: of a picture that this one `uses`, and that is given as `how` says.
+pub(super) fn check_name(sha256: &str, uses: &str, how: &str) -> Result<()> {
+    match sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => Ok(()),
+        false => {
+            let what = format!("the picture that this one {uses} is not named by a SHA-256");
+            Err(Error::invalid(what, format!("give the picture itself: {how}")))
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::weights::Fact;
 use crate::{Error, Result};
@@ -130,20 +130,25 @@ impl SentencePieces {
                 "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
             })
         });
-        let normalizer = match &self.normalization {
-            Normalization::Table(table) => json!({ "type": "Precompiled", "precompiled_charsmap": base64(table) }),
-            Normalization::Nfkc => json!({ "type": "NFKC" }),
-            Normalization::Identity => Value::Null,
+        let prepared = match &self.normalization {
+            Normalization::Table(table) => {
+                Some(json!({ "type": "Precompiled", "precompiled_charsmap": base64(table) }))
+            }
+            Normalization::Nfkc => Some(json!({ "type": "NFKC" })),
+            Normalization::Identity => None,
         };
+        let spaces = [
+            json!({ "type": "Strip", "strip_left": false, "strip_right": true }),
+            json!({ "type": "Replace", "pattern": { "Regex": " {2,}" }, "content": "▁" }),
+        ];
         let vocabulary: Vec<_> = self.pieces.iter().map(|piece| json!([piece.text, piece.score])).collect();
         json!({
             "version": "1.0", "truncation": null, "padding": null, "post_processor": null, "decoder": null,
             "added_tokens": added.collect::<Vec<_>>(),
-            "normalizer": normalizer,
-            "pre_tokenizer": { "type": "Sequence", "pretokenizers": [
-                { "type": "WhitespaceSplit" },
-                { "type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true },
-            ]},
+            "normalizer": {
+                "type": "Sequence", "normalizers": prepared.into_iter().chain(spaces).collect::<Vec<_>>(),
+            },
+            "pre_tokenizer": { "type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true },
             "model": {
                 "type": "Unigram", "vocab": vocabulary,
                 "unk_id": self.pieces.iter().position(|piece| piece.kind == Kind::Unknown),

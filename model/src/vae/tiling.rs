@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::VaeConfig;
 use super::strips::PIXELS;
 use crate::ops::attention::SCORE_BYTES;
@@ -9,7 +11,8 @@ use crate::ops::bands::Size;
 
 /// In what pieces a picture is decoded or encoded. The bits are the same: every norm has the statistics of the whole
 /// picture, every convolution sees its neighbours, and the middle block, which attends, is never cut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Tiling {
     /// Whole maps, one operation after the other: the fastest.
     #[default]
@@ -202,10 +205,10 @@ fn bytes(half: &Half, tiling: Tiling) -> u64 {
     let maps = match tiling {
         // Input, normed input and output of the first convolution; input, output, normed output and output of the second.
         Tiling::None => half.stages.iter().map(|Stage { resnet, input, output }| match resnet {
-            true => input
-                .bytes()
-                .saturating_add(output.bytes())
-                .saturating_add(2 * input.bytes().max(2 * output.bytes()) / 2),
+            true => {
+                let (input, output) = (input.bytes(), output.bytes());
+                input.saturating_add(output).saturating_add(input.max(output.saturating_mul(2)))
+            }
             false => input.bytes().saturating_add(output.bytes()),
         }),
         Tiling::Strips { held } => return strips_bytes(half, held),
@@ -243,9 +246,6 @@ fn least(half: &Half) -> u64 {
 }
 
 fn fitting(half: &Half, available: u64) -> Tiling {
-    if bytes(half, Tiling::None) <= available {
-        return Tiling::None;
-    }
     let least = least(half);
     // Every sum that decides whether a map is held.
     let sums = half.stages.iter().flat_map(|Stage { input, output, .. }| {
@@ -253,8 +253,18 @@ fn fitting(half: &Half, available: u64) -> Tiling {
         [output, input.saturating_add(output)]
     });
     let mut limits: Vec<u64> = sums.filter(|limit| *limit > least).collect();
+    limits.push(least);
     limits.sort_unstable_by(|a, b| b.cmp(a));
-    let strips = |held| Tiling::Strips { held };
-    let fits = limits.into_iter().map(strips).find(|tiling| bytes(half, *tiling) <= available);
-    fits.unwrap_or(strips(least))
+    // The fastest first.
+    let mut best = (Tiling::None, bytes(half, Tiling::None));
+    for tiling in limits.into_iter().map(|held| Tiling::Strips { held }) {
+        let needed = bytes(half, tiling);
+        if needed < best.1 {
+            best = (tiling, needed);
+        }
+        if best.1 <= available {
+            break;
+        }
+    }
+    best.0
 }

@@ -112,10 +112,11 @@ impl Adapters {
         self.0.iter().map(|adapter| adapter.record.clone()).collect()
     }
 
-    /// Numbers that are held beside the model's own.
-    pub fn parameters(&self) -> u64 {
-        let additions = self.0.iter().filter(|adapter| adapter.works()).flat_map(|adapter| adapter.additions.values());
-        additions.map(|addition| addition.pair.parameters(addition.rows)).sum()
+    /// Numbers that are held beside those of the parts that `is_part` says yes to, by their weight files.
+    pub fn parameters(&self, is_part: impl Fn(&str) -> bool) -> u64 {
+        let additions = self.0.iter().filter(|adapter| adapter.works()).flat_map(|adapter| &adapter.additions);
+        let of_part = additions.filter(|((file, _), _)| is_part(file));
+        of_part.map(|(_, addition)| addition.pair.parameters(addition.rows)).sum()
     }
 
     /// What all of them add to `tensor` of the part in `file`.
@@ -153,16 +154,23 @@ impl Adapter {
         let file = TensorFile::open(&path)?;
         let read = spelling::read(&file)?;
         let alphas = Alphas::read(&file, &path)?;
-        refusal::check_model(&file, read.pairs.keys().map(String::as_str))?;
-
         let mut additions: BTreeMap<(String, String), Addition> = BTreeMap::new();
         let (modules, mut applied, mut rest) = (read.pairs.len(), 0, Vec::new());
+        let (mut models, mut misfit) = (refusal::Models::default(), None);
         for (module, pair) in read.pairs {
-            let Some(found) = targets.find(&module, &pair) else {
-                rest.push(module);
-                continue;
+            let found = targets.find(&module, &pair);
+            models.add(&module, found.is_some());
+            let found = match found {
+                Some(Ok(found)) => found,
+                Some(Err(wrong)) => {
+                    misfit = misfit.or_else(|| Some(refusal::shape(&file, &wrong)));
+                    continue;
+                }
+                None => {
+                    rest.push(module);
+                    continue;
+                }
             };
-            let found = found.map_err(|wrong| refusal::shape(&file, &wrong))?;
             let taken = |tensor: &String| additions.contains_key(&(found.file.to_owned(), tensor.clone()));
             // Some files say the same in two namings.
             if found.parts.iter().any(|part| taken(&part.name)) {
@@ -175,6 +183,10 @@ impl Adapter {
                 additions.insert((found.file.to_owned(), part.name.clone()), addition);
             }
             applied += 1;
+        }
+        models.check(&file)?;
+        if let Some(misfit) = misfit {
+            return Err(misfit);
         }
         if applied == 0 {
             return Err(refusal::nothing_applies(&file, modules));

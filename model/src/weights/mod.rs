@@ -1,4 +1,4 @@
-//! Weights on their way from files to networks: the only memory mapping, later the only network access.
+//! Weights on their way from the Hub and files to networks: the only network access, the only memory mapping.
 
 mod assembled;
 pub mod convert;
@@ -8,6 +8,7 @@ mod files;
 mod gguf;
 mod hash;
 mod holding;
+pub mod hub;
 pub mod identify;
 mod lora;
 mod memory;

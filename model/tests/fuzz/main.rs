@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use flowline_model::text::{Frame, Tokenizer};
-use flowline_model::weights::Weights;
+use flowline_model::weights::{Adapters, HashCache, Targets, Weights};
+use flowline_model::{Lora, LoraFile};
 use memory::{Counting, largest_piece};
 use mutation::fuzz;
 
@@ -41,6 +42,9 @@ fn read_weights(path: &Path) {
         }
     }
     let _ = weights.finish(&[]);
+    if let Ok(file) = TensorFile::open(path) {
+        let _ = identify(&[file]).map(|found| found.iter().for_each(|found| drop(found.infer(None))));
+    }
 }
 
 fn fuzz_weights(target: &str, files: &[&str]) {
@@ -67,6 +71,89 @@ fn no_safetensors_file_stops_the_reader() {
         "sd3/sd3_sai_names.safetensors",
     ];
     fuzz_weights("safetensors", &files);
+}
+
+#[test]
+fn no_adapter_stops_the_reader() {
+    const PART: &str = "transformer/diffusion_pytorch_model.safetensors";
+    let model = Weights::open(&fixture("flux_dev").join(PART)).unwrap();
+    let mut targets = Targets::default();
+    targets.add(PART, &model);
+    let folder = tempfile::tempdir().unwrap();
+    let (path, config) = (folder.path().join("adapter_model.safetensors"), folder.path().join("adapter_config.json"));
+    let good = seeds(&[
+        "lora/flux_dev/kohya.safetensors",
+        "lora/flux_dev/diffusers.safetensors",
+        "lora/flux_dev/xlabs.safetensors",
+        "lora/flux_dev/peft/adapter_model.safetensors",
+        "lora/flux_dev/peft/adapter_config.json",
+    ]);
+    let (weights, settings) = (good[3].clone(), good[4].clone());
+    fuzz("lora", &good, |input| {
+        let is_config = input.first() == settings.first();
+        fs::write(&path, if is_config { &weights } else { input }).unwrap();
+        fs::write(&config, if is_config { input } else { &settings }).unwrap();
+        let loras = [Lora { file: LoraFile::Path(path.clone()), scale: 0.8 }];
+        let ((), largest) = largest_piece(|| {
+            let Ok(adapters) = Adapters::open(&loras, &targets, &mut HashCache::default()) else { return };
+            for (tensor, _) in model.tensors() {
+                let _ = adapters.low_rank(PART, tensor, &Device::Cpu);
+            }
+        });
+        assert!(largest <= LARGEST, "{largest} bytes at once for a file of {}", input.len());
+    });
+}
+
+#[test]
+fn no_gguf_stops_the_reader() {
+    fuzz_weights("gguf", &["gguf/flux1-dev-tiny-Q4_0.gguf", "gguf/flux1-dev-tiny-Q8_0.gguf"]);
+}
+
+#[test]
+fn no_adapter_stops_the_reader() {
+    const TRANSFORMER: &str = "transformer/diffusion_pytorch_model.safetensors";
+    let weights = Weights::open(&fixture("flux_dev").join(TRANSFORMER)).unwrap();
+    let names: Vec<String> = weights.tensors().map(|(name, _)| name.to_owned()).collect();
+    let mut targets = Targets::default();
+    targets.add(TRANSFORMER, &weights);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adapter.safetensors");
+    let read = |path: &Path| {
+        let lora = Lora { file: LoraFile::Path(path.to_owned()), scale: 0.5 };
+        let adapters = Adapters::open(&[lora], &targets, &mut HashCache::default())?;
+        for name in &names {
+            adapters.low_rank(TRANSFORMER, name, &Device::Cpu)?;
+        }
+        adapters.finish(TRANSFORMER, |_| true)
+    };
+    let files = ["kohya", "diffusers", "authors"].map(|naming| format!("lora/flux_dev/{naming}.safetensors"));
+    let good = seeds(&files.each_ref().map(String::as_str));
+    for good in &good {
+        fs::write(&path, good).unwrap();
+        read(&path).unwrap();
+    }
+    fuzz("adapter", &good, |input| {
+        fs::write(&path, input).unwrap();
+        let (_, largest) = largest_piece(|| read(&path));
+        assert!(largest <= LARGEST, "{largest} bytes at once for a file of {}", input.len());
+    });
+}
+
+#[test]
+fn no_sentencepiece_model_stops_the_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("tokenizer");
+    fs::create_dir(&place).unwrap();
+    let files = ModelFiles::Folder(folder.path().to_owned());
+    let good = seeds(&["spiece/spiece.model"]);
+    fuzz("spiece.model", &good, |input| {
+        fs::write(place.join("spiece.model"), input).unwrap();
+        let (_, largest) = largest_piece(|| {
+            let tokenizer = Tokenizer::of_folder(&files, "tokenizer", &Frame::t5(24))?;
+            tokenizer.encode("a lovely cat holding a sign").map(drop)
+        });
+        assert!(largest <= LARGEST, "{largest} bytes at once for a file of {}", input.len());
+    });
 }
 
 #[test]

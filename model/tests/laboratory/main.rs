@@ -1,9 +1,11 @@
-//! Experiments from outside: runs that are kept, continued and branched, noise, guidance rules, tilting.
+//! Experiments from outside: runs that are kept, continued and branched, noise, guidance rules, tilting,
+//! beginning at a picture.
 
 mod branches;
 mod files;
 mod guidance;
 mod noise;
+mod starting;
 mod tilting;
 
 use std::ops::ControlFlow;

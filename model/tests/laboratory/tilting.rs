@@ -11,7 +11,7 @@ fn a_stronger_tilt_brings_a_picture_nearer_to_its_target_and_strength_nought_cha
     let night = Draft { prompt: "a castle in snow at night".into(), seeds: vec![1], ..draft(6) };
     let night = resolve(&pipeline, &night);
     let target = make(&mut pipeline, &night);
-    let sha256 = pipeline.hold_target(&target.picture().image).unwrap();
+    let sha256 = pipeline.hold_picture(&target.picture().image).unwrap();
     let mut tilted = |strength| {
         let tilt = Some(Tilt { sha256: sha256.clone(), strength });
         let request = resolve(&pipeline, &Draft { tilt, ..draft(6) });
@@ -37,7 +37,7 @@ fn a_stronger_tilt_brings_a_picture_nearer_to_its_target_and_strength_nought_cha
     let (what, hint) = refused(&request);
     assert_eq!(what, "the picture is tilted towards an image that is not here");
     assert_eq!(hint, "give it again: --tilt IMAGE:strength");
-    assert_eq!(alone.hold_target(&target.picture().image).unwrap(), sha256);
+    assert_eq!(alone.hold_picture(&target.picture().image).unwrap(), sha256);
     assert_eq!(make(&mut alone, &request).bits(), pulled[2].bits());
 }
 
@@ -45,9 +45,9 @@ fn a_stronger_tilt_brings_a_picture_nearer_to_its_target_and_strength_nought_cha
 fn targets_of_another_size_and_strengths_that_are_none_are_refused() {
     let mut pipeline = postcard();
     let picture = |width, height| RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 90]));
-    assert_eq!(pipeline.hold_target(&picture(60, 64)).unwrap_err().to_string(), "postcard cannot make 60 x 64");
-    assert!(pipeline.hold_target(&picture(0, 0)).is_err());
-    let sha256 = pipeline.hold_target(&picture(96, 64)).unwrap();
+    assert_eq!(pipeline.hold_picture(&picture(60, 64)).unwrap_err().to_string(), "postcard cannot make 60 x 64");
+    assert!(pipeline.hold_picture(&picture(0, 0)).is_err());
+    let sha256 = pipeline.hold_picture(&picture(96, 64)).unwrap();
     let tilted =
         |sha256: &str, strength| Draft { tilt: Some(Tilt { sha256: sha256.to_owned(), strength }), ..draft(2) };
     let request = resolve(&pipeline, &tilted(&sha256, 1.0));

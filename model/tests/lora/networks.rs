@@ -8,9 +8,11 @@ use candle_core::{DType, Device, Tensor};
 use flowline_model::Lora;
 use flowline_model::conditioning::Conditioning;
 use flowline_model::flux::{FluxConfig, FluxTransformer};
+use flowline_model::ops::linear::Linear;
+use flowline_model::ops::low_rank::LowRank;
 use flowline_model::sd3::{Sd3Config, Sd3Transformer};
 use flowline_model::text::{ClipText, ClipTextConfig, T5Config, T5Encoder};
-use flowline_model::weights::{Adapters, Reader, Weights};
+use flowline_model::weights::{Activations, HeldAs, Holding, Reader, Weights};
 
 use super::parity::{TOLERANCE, assert_agrees, fixture, relative_error, tensors};
 use super::{TRANSFORMER, adapters, bits, go_on, lora, made};
@@ -24,14 +26,19 @@ fn read(path: &Path, reader: impl FnOnce(&Weights, Reader<'_>)) {
     reader(&weights, weights.reader(&Device::Cpu, &go_on));
 }
 
-/// What a transformer makes of its fixture's inputs, each row of the batch at its own time.
+/// What a transformer makes of its fixture's inputs.
 fn output(model: &str, path: &Path, loras: &[Lora]) -> Tensor {
+    output_held(model, path, loras, Holding::DENSE)
+}
+
+/// The same with its weights held so, each row of the batch at its own time.
+fn output_held(model: &str, path: &Path, loras: &[Lora], holding: Holding) -> Tensor {
     let io = tensors(&format!("{model}/io.safetensors"));
     let json = fs::read(fixture(&format!("{model}/transformer/config.json"))).unwrap();
     let mut rows = Vec::new();
     read(path, |weights, reader| {
         let adapters = adapters(TRANSFORMER, weights, loras).unwrap();
-        let reader = reader.adapted(&adapters, TRANSFORMER);
+        let reader = reader.holding(holding).adapted(&adapters, TRANSFORMER);
         let row = |row: usize| {
             let of = |name: &str| io[name].narrow(0, row, 1).unwrap();
             let scalar = |name: &str| io.get(name).map(|t| f64::from(t.to_vec1::<f32>().unwrap()[row]));
@@ -103,23 +110,74 @@ fn adapters_of_xlabs_do_what_the_reference_does() {
 fn beside_the_weights_and_merged_into_them_is_the_same() {
     for model in MODELS {
         let path = fixture(&format!("{model}/{TRANSFORMER}"));
-        let mut weights: HashMap<String, Tensor> = tensors(&format!("{model}/{TRANSFORMER}"));
         let loras = [made(&format!("{model}/kohya.safetensors"), 0.7)];
-        read(&path, |own, _| {
-            let adapters: Adapters = adapters(TRANSFORMER, own, &loras).unwrap();
-            for (name, weight) in &mut weights {
-                let dense = weight.to_dtype(DType::F32).unwrap();
-                let delta = adapters.low_rank(TRANSFORMER, name, &Device::Cpu).unwrap();
-                let add = |w: Tensor, d: &flowline_model::ops::low_rank::LowRank| {
-                    (&w + d.up.matmul(&d.down).unwrap().reshape(w.shape()).unwrap()).unwrap()
-                };
-                *weight = delta.iter().fold(dense, add);
-            }
-        });
         let folder = tempfile::tempdir().unwrap();
-        let merged = folder.path().join("merged.safetensors");
-        candle_core::safetensors::save(&weights, &merged).unwrap();
+        let merged = merged(&path, &loras, &folder);
         assert_agrees(&format!("{model} merged"), &adapted(model, &loras), &output(model, &merged, &[]));
+    }
+}
+
+/// A transformer's file with adapters merged into its weights as f32, in `folder`.
+fn merged(path: &Path, loras: &[Lora], folder: &tempfile::TempDir) -> std::path::PathBuf {
+    let merged = folder.path().join("merged.safetensors");
+    read(path, |own, reader| {
+        let adapters = adapters(TRANSFORMER, own, loras).unwrap();
+        let weights = own.tensors().map(|(name, shape)| {
+            let dense = reader.tensor(name, shape).unwrap();
+            let delta = adapters.low_rank(TRANSFORMER, name, &Device::Cpu).unwrap();
+            let add =
+                |w: Tensor, d: &LowRank| (&w + d.up.matmul(&d.down).unwrap().reshape(w.shape()).unwrap()).unwrap();
+            (name.to_owned(), delta.iter().fold(dense, add))
+        });
+        candle_core::safetensors::save(&weights.collect::<HashMap<_, _>>(), &merged).unwrap();
+    });
+    merged
+}
+
+#[test]
+fn beside_quantised_weights_an_adapter_does_what_it_does_merged_into_their_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = |weights, activations| Holding { weights, activations };
+    for name in ["Q8_0", "Q4_0"] {
+        let path = fixture(&format!("gguf/flux1-dev-tiny-{name}.gguf"));
+        for file in ["flux_dev/kohya.safetensors", "flux_dev/peft"] {
+            let loras = [made(file, 0.7)];
+            let want = output("flux_dev", &merged(&path, &loras, &folder), &[]);
+            let with = |holding| output_held("flux_dev", &path, &loras, holding);
+            let dense = with(held(HeldAs::F32, Activations::F32));
+            assert_agrees(&format!("{file} on {name} as f32"), &dense, &want);
+            let stored = with(held(HeldAs::Stored, Activations::F32));
+            assert_agrees(&format!("{file} on {name} as stored"), &stored, &want);
+            assert_eq!(bits(&stored), bits(&dense), "{file} on {name}: decoded before and while it is multiplied");
+
+            let fast = |loras: &[Lora]| output_held("flux_dev", &path, loras, held(HeldAs::Stored, Activations::Q8));
+            assert_eq!(bits(&fast(&[made(file, 0.0)])), bits(&fast(&[])), "{file} on {name} at strength 0");
+            // How far rounding carries is the network's affair; with an adapter it is another network.
+            let plain = relative_error(&fast(&[]), &output("flux_dev", &path, &[]));
+            let error = relative_error(&fast(&loras), &want);
+            println!("{file} on {name}, activations rounded: relative error {error:.1e}, {plain:.1e} without");
+            assert!(plain > TOLERANCE && error < 2.0 * plain, "{file} on {name}, activations rounded: {error:.1e}");
+        }
+    }
+}
+
+#[test]
+fn what_an_adapter_adds_to_a_quantised_matrix_is_not_rounded() {
+    const MODULE: &str = "transformer_blocks.0.ff.net.0.proj";
+    let x: Vec<f32> = (0..5 * 32).map(|i| (i as f32 * 0.7).sin()).collect();
+    let x = Tensor::from_vec(x, (5, 32), &Device::Cpu).unwrap();
+    for name in ["Q8_0", "Q4_0"] {
+        read(&fixture(&format!("gguf/flux1-dev-tiny-{name}.gguf")), |weights, reader| {
+            let adapters = adapters(TRANSFORMER, weights, &[made("flux_dev/kohya.safetensors", 0.7)]).unwrap();
+            let reader = reader.holding(Holding { weights: HeldAs::Stored, activations: Activations::Q8 });
+            let plain = Linear::load(&reader.at(MODULE), 32, 128).unwrap();
+            let both = Linear::load(&reader.adapted(&adapters, TRANSFORMER).at(MODULE), 32, 128).unwrap();
+            let added = (both.forward(&x).unwrap() - plain.forward(&x).unwrap()).unwrap();
+            let matrix = adapters.low_rank(TRANSFORMER, &format!("{MODULE}.weight"), &Device::Cpu).unwrap();
+            let [LowRank { down, up, .. }] = &matrix[..] else { panic!("{matrix:?}") };
+            let want = x.matmul(&up.matmul(down).unwrap().t().unwrap()).unwrap();
+            assert_agrees(&format!("added to {name}"), &added, &want);
+        });
     }
 }
 

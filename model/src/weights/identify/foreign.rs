@@ -79,6 +79,12 @@ pub fn foreign(files: &[TensorFile], ours: bool) -> Option<Error> {
 /// # Errors
 /// [`Error::Invalid`] saying what it is, if it is a pickle, text, or an archive; [`Error::Io`] if it cannot be read.
 pub fn check_bytes(path: &Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    // Opening a pipe would wait for its writer.
+    if !metadata.is_file() {
+        let what = format!("{} is no file", path.display());
+        return Err(Error::invalid(what, "name a safetensors or GGUF file, or a diffusers folder"));
+    }
     let mut first = [0; 512];
     let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
     let mut length = 0;

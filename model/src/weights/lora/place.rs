@@ -14,7 +14,7 @@ const STRONGEST: f64 = 100.0;
 /// The file of an adapter.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a folder without one, a file that is a program, or a recorded file that is not known here.
+/// [`Error::Invalid`] for a folder without one, or a recorded file that is not known here.
 pub(super) fn find(lora: &Lora, hashes: &mut HashCache) -> Result<PathBuf> {
     let path = match &lora.file {
         LoraFile::Path(path) => path,
@@ -34,12 +34,6 @@ pub(super) fn find(lora: &Lora, hashes: &mut HashCache) -> Result<PathBuf> {
             let what = format!("there is no adapter in the folder {}", path.display());
             Error::invalid(what, format!("name its file; in a folder it must be called {}", IN_FOLDERS.join(" or ")))
         });
-    }
-    let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
-    if extension.is_some_and(|extension| ["pt", "pth", "bin", "ckpt", "pkl"].iter().any(|pickle| extension == *pickle))
-    {
-        let what = format!("{} is a pickle, which is a program: it could do anything while it is read", path.display());
-        return Err(Error::invalid(what, "use the adapter's safetensors file"));
     }
     Ok(path.clone())
 }

@@ -1,5 +1,7 @@
 //! What cannot be used, and why, in words.
 
+use std::collections::BTreeMap;
+
 use super::targets::Misfit;
 use crate::weights::file::{Fact, TensorFile};
 use crate::{Error, Result};
@@ -55,14 +57,32 @@ pub(super) fn other_kind(file: &str, evidence: &str, kind: &str) -> Error {
     Error::invalid(what, "use a LoRA, or merge the adapter into the model with the program it was made with")
 }
 
-/// Refuses adapters of models with a U-Net: their text encoder is also one of ours, and half an adapter would apply.
-pub(super) fn check_model<'a>(file: &TensorFile, modules: impl Iterator<Item = &'a str>) -> Result<()> {
-    let mut unets = modules.map(whose).filter(|model| *model == Some(UNET));
-    if unets.next().is_none() {
-        return Ok(());
+/// The models that an adapter's modules belong to, and whether ours has any of this name. The text encoder of another
+/// model may be one of ours too (CLIP-L is in most), and half an adapter would apply.
+#[derive(Default)]
+pub(super) struct Models(BTreeMap<&'static str, bool>);
+
+impl Models {
+    /// One more module.
+    pub(super) fn add(&mut self, module: &str, is_ours: bool) {
+        if let Some(model) = whose(module) {
+            *self.0.entry(model).or_default() |= is_ours;
+        }
     }
-    let what = format!("{} was made for {UNET}{}", file.name(), said(file));
-    Err(Error::invalid(what, OTHER_MODEL))
+
+    /// Refuses adapters of another model.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub(super) fn check(&self, file: &TensorFile) -> Result<()> {
+        match self.0.iter().find(|(_, is_ours)| !**is_ours) {
+            None => Ok(()),
+            Some((model, _)) => {
+                let what = format!("{} was made for {model}{}, and this model is another", file.name(), said(file));
+                Err(Error::invalid(what, OTHER_MODEL))
+            }
+        }
+    }
 }
 
 /// A pair that does not fit the matrix of the same name.
@@ -83,11 +103,8 @@ pub(super) fn nothing_applies(file: &TensorFile, modules: usize) -> Error {
         };
         return Error::invalid(what, "name an adapter's file; a whole model is opened with -m");
     }
-    let whose = file.tensors().keys().find_map(|tensor| whose(tensor));
-    let whose = whose.map(|model| format!("; it was made for {model}")).unwrap_or_default();
     let first = file.tensors().keys().next().map_or("", String::as_str);
-    let what =
-        format!("{name}: 0 of {modules} applied: this model has nothing called like '{first}'{whose}{}", said(file));
+    let what = format!("{name}: 0 of {modules} applied: this model has nothing called like '{first}'{}", said(file));
     Error::invalid(what, OTHER_MODEL)
 }
 
