@@ -49,6 +49,24 @@ fn a_picture_is_identical_to_its_record_until_a_pixel_is_changed() {
     assert!(stdout(&verified).starts_with("forged.png: differs from what its record makes, by "), "{verified:?}");
 }
 
+#[test]
+fn a_picture_of_weights_that_were_quantised_on_load_is_made_again_in_the_same_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name: &str, form: &[&str]| {
+        let words = [&["generate", "a red tent", "-s", "5", "--steps", "1", "-o", name], form].concat();
+        assert_eq!(flowline(&words, folder.path()).status.code(), Some(0));
+        let verified = flowline(&["verify", name], folder.path());
+        assert_eq!(stdout(&verified), format!("{name}: identical to what its record makes\n"));
+        image::open(folder.path().join(name)).unwrap().to_rgb8()
+    };
+    let [stored, dense] = ["stored", "f32"].map(|form| make(&format!("{form}.png"), &["--weights", form]));
+    assert_eq!(stored, dense, "decoded before or while it is multiplied");
+    let fast = make("fast.png", &["--weights", "q4_k", "--activations", "q8"]);
+    assert_ne!(fast, dense);
+    assert_eq!(flowline(&["generate", "--from", "fast.png", "-o", "again.png"], folder.path()).status.code(), Some(0));
+    assert_eq!(image::open(folder.path().join("again.png")).unwrap().to_rgb8(), fast);
+}
+
 /// The text of one picture with the pixels of another.
 fn forge(text: &Path, pixels: &Path, to: &Path) {
     let reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(text).unwrap())).read_info().unwrap();

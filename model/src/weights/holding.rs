@@ -44,7 +44,8 @@ pub enum Activations {
     /// Activations as they are.
     #[default]
     F32,
-    /// Activations rounded to 8 bits, where the weights are in ggml's blocks: faster on some processors, about 1 % off.
+    /// Activations rounded to 8 bits, where the weights are in ggml's blocks other than q5_0 and q5_1: faster on
+    /// some processors, about 1 % off.
     Q8,
 }
 

@@ -20,11 +20,12 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Whether rows of `columns` numbers can be packed so. Three of candle's kernels want an even number of blocks
-    /// (candle-core 0.11.1 `quantized/k_quants.rs:322`, `:419`, `:528`).
+    /// Whether rows of `columns` numbers can be packed so. For q5_0 and q5_1 candle goes number by number, many times
+    /// slower than decoding; for q4_1 it wants an even number of blocks (candle-core 0.11.1 `quantized/k_quants.rs:322`).
     pub(crate) fn can(encoding: Encoding, columns: usize) -> bool {
         let together = match encoding {
-            Encoding::Q4_1 | Encoding::Q5_0 | Encoding::Q5_1 => 2,
+            Encoding::Q5_0 | Encoding::Q5_1 => return false,
+            Encoding::Q4_1 => 2,
             _ => 1,
         };
         encoding.is_quantised() && columns.is_multiple_of(together * encoding.block())
