@@ -258,12 +258,12 @@ fn fitting(half: &Half, available: u64) -> Tiling {
     // The fastest first.
     let mut best = (Tiling::None, bytes(half, Tiling::None));
     for tiling in limits.into_iter().map(|held| Tiling::Strips { held }) {
+        if best.1 <= available {
+            break;
+        }
         let needed = bytes(half, tiling);
         if needed < best.1 {
             best = (tiling, needed);
-        }
-        if best.1 <= available {
-            break;
         }
     }
     best.0
