@@ -93,6 +93,16 @@ pub enum Error {
         /// What to do about it.
         hint: String,
     },
+    /// A small file is not here that anybody may fetch from the Hub.
+    #[error("{what}")]
+    Fetchable {
+        /// What is missing.
+        what: String,
+        /// How it is written there: `owner/repo:file`.
+        reference: &'static str,
+        /// What else can be done.
+        hint: String,
+    },
     /// A kept run is damaged, of another version, or not one.
     #[error("{what}")]
     Trajectory {
@@ -169,7 +179,7 @@ impl Error {
                 "the model folder must be a complete diffusers folder; fetch the file again".into()
             }
             Self::Trajectory { hint, .. } => (*hint).to_owned(),
-            Self::Invalid { hint, .. } | Self::Hub { hint, .. } => hint.clone(),
+            Self::Invalid { hint, .. } | Self::Hub { hint, .. } | Self::Fetchable { hint, .. } => hint.clone(),
             Self::Memory { .. } => {
                 "ask for a smaller picture, hold the weights in fewer bits (--weights q8_0), or close other programs"
                     .into()

@@ -18,8 +18,8 @@ pub struct Grid {
     ///
     /// Values are separated by commas. Parameters stay with their name: sampler=langevin:scale=1,decay=0,euler are two
     /// samplers. Seeds may be ranges: seed=1..4. Texts, files and lists (prompt, negative-prompt, prompt-file, from,
-    /// branch, init-image, sigmas, lora, tilt) are taken whole, commas and all: repeat --axis for every value. The first
-    /// axis changes slowest.
+    /// branch, init-image, the parts of a model, sigmas, lora, tilt) are taken whole, commas and all: repeat --axis for
+    /// every value. The first axis changes slowest.
     #[arg(long, value_name = "OPTION=VALUES", allow_hyphen_values = true)]
     pub axis: Vec<String>,
     /// What --steps counts: steps, or model evaluations (nfe) for a fair comparison

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use flowline_model::weights::hub::{Amount, Fetching, Hub, HubModel};
-use flowline_model::{Error, Opening};
+use flowline_model::{Error, Opening, Pipeline};
 
 use super::events::Line;
 use super::interrupt::Interrupt;
@@ -32,6 +32,28 @@ pub fn fetch_missing(opening: &Opening, reporter: &mut Reporter) -> Result<Contr
         ControlFlow::Continue(_) => going,
         ControlFlow::Break(()) => ControlFlow::Break(()),
     })
+}
+
+/// Opens a model, and fetches the vocabularies that loose files of it do not bring. A break means that the user stopped it.
+///
+/// # Errors
+/// What is wrong with the model, or with the fetching.
+pub fn open(opening: &Opening, registry: &Registry, reporter: &mut Reporter) -> Result<ControlFlow<(), Pipeline>> {
+    let mut fetched = Vec::new();
+    loop {
+        match registry.open(opening) {
+            Err(error @ Error::Fetchable { reference, .. }) => {
+                let known = HubModel::named(reference).filter(|_| !opening.hub.is_offline());
+                // Once is enough: what has come and does not help will not help again.
+                let Some(model) = known.filter(|_| !fetched.contains(&reference)) else { return Err(error.into()) };
+                fetched.push(reference);
+                if pull(&model, &opening.hub, reporter)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            opened => return Ok(ControlFlow::Continue(opened?)),
+        }
+    }
 }
 
 /// Fetches what is not here of a model. A break means that the user stopped it.

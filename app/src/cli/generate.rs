@@ -42,7 +42,12 @@ fn make(args: &Generate, registry: &Registry, reporter: &mut Reporter) -> Result
         return Ok(Exit::Cancelled);
     }
     let cache = cache_folder().map_err(|warning| reporter.warning(&warning)).ok();
-    let mut pipeline = registry.open(&Opening { cache, ..asked.opening.clone() })?;
+    let opening = Opening { cache, ..asked.opening.clone() };
+    let opened = match args.dry_run {
+        true => ControlFlow::Continue(registry.open(&opening)?),
+        false => fetching::open(&opening, registry, reporter)?,
+    };
+    let ControlFlow::Continue(mut pipeline) = opened else { return Ok(Exit::Cancelled) };
     reporter.adapters(pipeline.spec().adapters());
     let warnings = brought::choose(&args.beginning, args.tilt.as_ref(), &mut asked.draft, &mut pipeline)?;
     asked.warnings.extend(warnings);

@@ -17,7 +17,8 @@ pub struct Axis {
 }
 
 /// Options that say where pictures go and how it is told, not what they show.
-pub(super) const BESIDES: [&str; 11] = [
+pub(super) const BESIDES: [&str; 12] = [
+    "prompts",
     "output",
     "force",
     "no-metadata",
@@ -30,9 +31,25 @@ pub(super) const BESIDES: [&str; 11] = [
     "dry-run",
     "verbose",
 ];
+/// Options that say how the models are opened, to the same bits; every cell has them.
+const AROUND: [&str; 2] = ["memory", "offline"];
 /// Options whose values may hold commas of their own in any place: texts, files and lists.
-const WHOLE: [&str; 9] =
-    ["prompt", "negative-prompt", "prompt-file", "from", "branch", "init-image", "sigmas", "lora", "tilt"];
+const WHOLE: [&str; 14] = [
+    "prompt",
+    "negative-prompt",
+    "prompt-file",
+    "from",
+    "branch",
+    "init-image",
+    "transformer",
+    "vae",
+    "clip-l",
+    "clip-g",
+    "t5",
+    "sigmas",
+    "lora",
+    "tilt",
+];
 /// The seed that nobody chose.
 pub(super) const RANDOM: &str = "random";
 
@@ -86,6 +103,11 @@ impl Axis {
     }
 }
 
+/// Whether the option says what a picture shows.
+fn says_something(long: &str) -> bool {
+    !BESIDES.contains(&long) && !AROUND.contains(&long)
+}
+
 /// The long name of the option that is called `name`, by its name, an alias or one letter.
 fn option(name: &str) -> Result<String> {
     let name = name.trim().trim_start_matches('-').replace('_', "-");
@@ -100,7 +122,7 @@ fn option(name: &str) -> Result<String> {
     let long = known.and_then(clap::Arg::get_long);
     match long {
         Some("batch") => Err(Failure::usage("--batch is no axis", "write the seeds: --axis seed=1..4")),
-        Some(long) if BESIDES.contains(&long) => {
+        Some(long) if !says_something(long) => {
             let what = format!("--{long} is no axis: it does not say what the picture shows");
             let hint = match args::grid::NOT_HERE.contains(&long) {
                 true => "it is for `flowline generate`",
@@ -110,7 +132,7 @@ fn option(name: &str) -> Result<String> {
         }
         Some(long) => Ok(long.to_owned()),
         None => {
-            let names = command.get_arguments().filter_map(clap::Arg::get_long).filter(|long| !BESIDES.contains(long));
+            let names = command.get_arguments().filter_map(clap::Arg::get_long).filter(|long| says_something(long));
             let nearest = names.map(|long| (strsim::damerau_levenshtein(&name, long), long)).min();
             let hint = match nearest {
                 Some((distance, long)) if distance <= near(&name) => {
@@ -229,9 +251,16 @@ mod tests {
                 "lora",
                 "weights",
                 "activations",
+                "kind",
+                "transformer",
+                "vae",
+                "clip-l",
+                "clip-g",
+                "t5",
                 "width",
                 "height",
                 "seed",
+                "preset",
                 "steps",
                 "cfg",
                 "guidance",

@@ -122,3 +122,47 @@ fn a_folder_goes_before_a_repository_of_the_same_name() {
     assert_eq!(ran.line("error: "), Some("the model folder lab/flow is empty"));
     assert_eq!(bench.hub.connections(), 0);
 }
+
+/// FLUX.1 in loose files without CLIP's vocabulary, with what their tiny shapes do not tell beside them.
+fn loose_files(bench: &Bench) {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/fixtures");
+    let files = [
+        ("flux.safetensors", "flux_dev/flux1-dev_bfl_names.safetensors"),
+        ("flux.json", "flux_dev/transformer/config.json"),
+        ("ae.safetensors", "common/vae16/ae_ldm_names.safetensors"),
+        ("ae.json", "common/vae16/config.json"),
+        ("clip_l.safetensors", "common/clip_l/model.safetensors"),
+        ("clip_l.json", "common/clip_l/config.json"),
+        ("t5xxl.safetensors", "common/t5/model.safetensors"),
+        ("t5xxl.json", "common/t5/config.json"),
+        ("tokenizer_2/tokenizer.json", "common/tokenizer_t5/tokenizer.json"),
+    ];
+    fs::create_dir_all(bench.sandbox.path().join("models/tokenizer_2")).unwrap();
+    for (to, from) in files {
+        fs::copy(fixtures.join(from), bench.sandbox.path().join("models").join(to)).unwrap();
+    }
+}
+
+#[test]
+fn a_vocabulary_that_loose_files_lack_is_fetched_once() {
+    let vocabulary = include_str!("../../../model/tests/fixtures/common/tokenizer_clip_l/tokenizer.json");
+    let bench = Bench::with(vec![File::small("tokenizer.json", vocabulary)]);
+    loose_files(&bench);
+    let words = |more: &'static str| {
+        let all = "generate boat -m models/flux.safetensors --vae models/ae.safetensors --clip-l models/clip_l.safetensors \
+                   --t5 models/t5xxl.safetensors --kind flux-dev -W 48 -H 64 --steps 1 -s 3 -o out/a.png";
+        all.split_whitespace().chain(more.split_whitespace()).collect::<Vec<_>>()
+    };
+    let alone = bench.run(&words("--offline"));
+    assert_eq!(alone.code, Some(1), "{}", alone.stderr);
+    let said = alone.line("error:").unwrap();
+    assert!(said.contains("CLIP-L") && said.contains("has no tokenizer"), "{}", alone.stderr);
+    assert!(alone.stderr.contains("models pull openai/clip-vit-large-patch14:tokenizer.json"), "{}", alone.stderr);
+    assert_eq!(bench.hub.connections(), 0);
+
+    bench.run(&words("")).ok();
+    assert_eq!(bench.hub.asked_for("tokenizer.json").len(), 1);
+    let connections = bench.hub.connections();
+    bench.run(&words("--offline --force")).ok();
+    assert_eq!(bench.hub.connections(), connections);
+}

@@ -16,7 +16,7 @@ const FORMS: [&[&str]; 3] = [&["tokenizer.json"], &["vocab.json", "merges.txt"],
 /// that is not with the encoder.
 ///
 /// # Errors
-/// [`Error::Invalid`] saying which files are missing and where they may be put.
+/// [`Error::Fetchable`] saying which files are missing and where they may be put.
 pub(super) fn put(
     at: &str,
     role: Role,
@@ -59,12 +59,13 @@ fn is_tokenizer(place: &Path, form: &[&str], role: Role) -> bool {
 }
 
 fn missing(role: Role, at: &str, part: &Loose) -> Error {
-    let (files, usual) = match role {
+    // Neither repository is gated.
+    let (files, reference) = match role {
         Role::T5 => ("tokenizer.json or spiece.model", "google/t5-v1_1-xxl:spiece.model"),
         _ => ("tokenizer.json, or vocab.json and merges.txt", "openai/clip-vit-large-patch14:tokenizer.json"),
     };
     let beside: PathBuf = part.files.first().and_then(|file| file.parent()).unwrap_or(Path::new(".")).join(at);
     let what = format!("the {} ({}) has no tokenizer ({files})", role.name(), part.name());
-    let hint = format!("`flowline models pull {usual}` fetches it; or put the files into {}", beside.display());
-    Error::invalid(what, hint)
+    let hint = format!("`flowline models pull {reference}` fetches it; or put the files into {}", beside.display());
+    Error::Fetchable { what, reference, hint }
 }
