@@ -10,8 +10,8 @@ use flowline_model::{Error, Opening, Pipeline};
 use super::events::Line;
 use super::interrupt::Interrupt;
 use super::progress::{Reporter, Transfer};
-use crate::Result;
 use crate::shelf::{self, Pulled, Pulling, Terms};
+use crate::{Registry, Result};
 
 /// Fetches the model that `opening` names, if it is on the Hub and not here. A break means that the user stopped it.
 ///
