@@ -195,9 +195,10 @@ fn middle_bytes(size: Size) -> u64 {
     size.bytes().saturating_mul(8).saturating_add(2 * scores)
 }
 
-/// Matrices of the bands that all cores work on.
+/// Matrices of the bands that all cores work on. A core that waits for the others inside a product takes on another band
+/// meanwhile, so it holds several.
 fn bands_bytes() -> u64 {
-    const BAND: u64 = 12 << 20;
+    const BAND: u64 = 64 << 20;
     BAND * rayon::current_num_threads() as u64
 }
 
