@@ -59,6 +59,21 @@ fn encoding_agrees_with_the_reference() {
 }
 
 #[test]
+fn a_sample_is_the_mean_and_as_much_noise_as_the_variance_says() {
+    let (io, vae) = (tensors("common/vae16/io.safetensors"), load(Autoencoder::load));
+    let moments = vae.encode_moments(&io["image"], &mut ()).unwrap();
+    let nothing = moments.mean.zeros_like().unwrap();
+    assert_eq!(relative_error(&moments.sample(&nothing).unwrap(), &moments.mean), 0.0);
+    // diffusers `DiagonalGaussianDistribution.sample`: mean + exp(logvar / 2) noise.
+    let noise = Tensor::arange(0f32, moments.mean.elem_count() as f32, &Device::Cpu).unwrap();
+    let noise = noise.affine(0.37, 0.0).unwrap().sin().unwrap().reshape(moments.mean.dims()).unwrap();
+    let spread = (&moments.logvar * 0.5).unwrap().exp().unwrap();
+    let want = (&moments.mean + (spread * &noise).unwrap()).unwrap();
+    assert_agrees("sample", &moments.sample(&noise).unwrap(), &want);
+    assert!(matches!(moments.sample(&noise.narrow(1, 0, 3).unwrap()), Err(Error::Invalid { .. })));
+}
+
+#[test]
 fn a_decoder_alone_says_that_it_cannot_encode() {
     let (io, vae) = (tensors("common/vae16/io.safetensors"), load(Autoencoder::load_decoder));
     assert!(matches!(vae.encode_mean(&io["image"]), Err(Error::Invalid { .. })));
