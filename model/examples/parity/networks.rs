@@ -257,11 +257,9 @@ pub fn gguf(root: &Path, report: &mut Report) {
     let is_gguf = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "gguf");
     for file in listed(&root.join("gguf")).into_iter().filter(is_gguf) {
         let shown = file.strip_prefix(root).unwrap_or(&file).display().to_string();
-        for (activations, bar) in [(Activations::F32, F32), (Activations::Q8, ROUNDED)] {
-            let holding = Holding { weights: HeldAs::Stored, activations };
-            let name = format!("{shown}, activations {}", activations.name());
-            report.line(name, "GGUF", bar, of_gguf(root, &file, holding));
-        }
+        let of = |activations| of_gguf(root, &file, Holding { weights: HeldAs::Stored, activations });
+        report.line(shown.as_str(), "GGUF", F32, of(Activations::F32));
+        report.near(format!("{shown}, activations rounded to 8 bits"), ROUNDED, of(Activations::Q8));
     }
 }
 
