@@ -103,11 +103,12 @@ impl MemoryPlan {
     /// The same with another residency.
     fn at(self, residency: Residency) -> Self {
         let networks = self.transformer + self.autoencoder;
-        let later = networks + Memory::heap(self.denoising.max(self.decoding));
-        let encoding = self.text_encoders + Memory::heap(self.encoding);
+        let drawing = self.denoising.max(self.decoding);
         let peak = match residency {
-            Residency::Whole => self.text_encoders + networks + Memory::heap(later.heap.max(encoding.heap)),
-            Residency::InTurn => encoding.max(later),
+            Residency::Whole => self.weights() + Memory::heap(self.encoding.max(drawing)),
+            Residency::InTurn => {
+                (self.text_encoders + Memory::heap(self.encoding)).max(networks + Memory::heap(drawing))
+            }
         };
         Self { residency, peak, ..self }
     }

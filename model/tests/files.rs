@@ -73,8 +73,8 @@ fn model_names_are_unique_and_a_typo_finds_the_nearest() {
     assert_eq!(error, "there is no model named 'postcrad', and no such folder");
     assert!(hint.starts_with("did you mean 'postcard'?"), "{hint}");
     let (error, hint) = refused("schnell");
-    assert_eq!(error, "flux-schnell is not built in, and this version does not download models");
-    assert!(hint.contains("-m"), "{hint}");
+    assert_eq!(error, "flux-schnell is not on this machine");
+    assert!(hint.starts_with("`flowline models pull flux-schnell` fetches it"), "{hint}");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn the_memory_plan_grows_with_the_picture_and_knows_what_there_is() {
         draft.resolve(pipeline.spec()).unwrap().request.memory_plan(pipeline.spec())
     };
     let (small, large) = (plan(256), plan(1024));
-    assert!(large.peak.heap > small.peak.heap && large.decoding > 10 * small.decoding);
+    assert!(large.peak.heap > small.peak.heap && large.decoding > 4 * small.decoding, "{small:?} {large:?}");
     assert!(small.peak.heap < 200 << 20, "{small:?}");
     assert!(small.available.is_none_or(|available| available > 0));
 }
