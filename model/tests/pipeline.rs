@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
-use flowline_model::{Draft, Error, Event, Outcome, Picture, Pipeline, Request};
+use flowline_model::{Draft, Error, Event, Opening, Outcome, Picture, Pipeline, Request};
 use flowline_sampler::catalog::{About, Choice, Entry};
 use flowline_sampler::facts::{Bias, Evaluations, Facts, Group, LastStep};
 use flowline_sampler::{Env, Latent, Result as SamplerResult, Sampler, Schedule, Step, Stepped, Stepper};
@@ -217,7 +217,9 @@ fn what_cannot_be_used_is_reported_and_what_makes_no_sense_is_refused() {
     refused(Draft { sampler: Some(Choice::new("langevin").with("scale", "NaN")), ..base.clone() });
     refused(Draft { stop_after: Some(3), ..base.clone() });
     let huge = Draft { width: Some(16_384), height: Some(16_384), ..base };
-    assert!(matches!(huge.resolve(spec), Err(Error::Memory { .. })));
+    let small = Opening { memory: Some(1 << 30), ..Opening::named("postcard", None) };
+    let small = Pipeline::open_as(&small).unwrap();
+    assert!(matches!(huge.resolve(small.spec()), Err(Error::Memory { available, .. }) if available <= 1 << 30));
 }
 
 #[test]
