@@ -91,6 +91,15 @@ impl Request {
     /// The schedule's name when the sigmas were given one by one.
     pub const EXPLICIT: &'static str = "explicit";
 
+    /// Reads the JSON form. A record may be a branch of a branch, as deep as JSON may be: this is done here, once, where
+    /// it is compiled to need little stack.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_json(json: &str) -> std::result::Result<Self, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
     /// Checks a request that may come from anywhere: ranges, sizes, names, memory.
     ///
     /// # Errors

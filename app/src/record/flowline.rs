@@ -35,7 +35,7 @@ pub(super) fn request(name: &str, json: &str) -> Result<Request> {
     if !(1..=Request::SCHEMA).contains(&form.schema) {
         return Err(refused(format!("it has form {}, this program knows 1 to {}", form.schema, Request::SCHEMA)));
     }
-    let request: Request = serde_json::from_str(json).map_err(|error| refused(printable(&error.to_string())))?;
+    let request = Request::from_json(json).map_err(|what| refused(printable(&what)))?;
     let numbers = request.sigmas.iter().chain(&request.guidance).chain([&request.cfg]);
     if !numbers.into_iter().all(|number| number.is_finite()) {
         return Err(refused("it holds a number that is not finite".into()));
