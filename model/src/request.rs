@@ -144,6 +144,14 @@ impl Request {
         if plan.exceeds() {
             return Err(Error::Memory { needed: plan.peak.heap, available: plan.available.unwrap_or(0) });
         }
+        if plan.thrashes() {
+            let message = format!(
+                "the weights of {} do not fit into the memory that is available and will be read from disk again in every \
+                 step; --weights q8_0 or q4_k holds them in fewer bits",
+                spec.name
+            );
+            warnings.push(Warning::new("weights-reread", message));
+        }
         if let Some(trained) = spec.entry.trained_size.filter(|trained| *trained != (self.width, self.height)) {
             let message = format!(
                 "{} was trained at {} x {} only; {} x {} may look odd",

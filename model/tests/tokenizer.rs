@@ -354,3 +354,19 @@ fn assert_published(name: &str, tokenizer: &Tokenizer, goldens: &Value) {
     println!("{name}: {same} prompts have the published ids, {special} with special tokens are ours");
     assert!(same >= 11, "{same}");
 }
+
+#[test]
+fn a_table_of_characters_that_is_longer_than_its_file_is_refused_before_anybody_makes_room_for_it() {
+    let json = |table: &str| {
+        let normalizer = serde_json::json!({ "type": "Sequence", "normalizers": [
+            { "type": "Precompiled", "precompiled_charsmap": table },
+        ] });
+        serde_json::json!({ "version": "1.0", "normalizer": normalizer, "model": { "type": "Unigram", "vocab": [] } })
+    };
+    // 0x04000400 bytes, 8 bytes; no table at all.
+    for table in ["AAQABAAAAAA=", "AAQA", "%%%%%%%%"] {
+        let refused = Tokenizer::from_bytes("tokenizer.json", json(table).to_string().as_bytes(), &Frame::t5(24));
+        let Err(Error::Tokenizer { what, .. }) = refused else { panic!("{table} is taken") };
+        assert!(what.contains("cut off"), "{what}");
+    }
+}

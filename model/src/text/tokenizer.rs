@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use serde::de::IgnoredAny;
+use serde_json::Value;
 use tokenizers::{NormalizedString, Normalizer};
 
 use super::SentencePieces;
@@ -111,7 +111,10 @@ impl Tokenizer {
         let broken = |what: String| wrong(format!("not a tokenizer ({what})"));
         // The library panics on text that is none, and on JSON that is none.
         let text = std::str::from_utf8(json).map_err(|e| broken(e.to_string()))?;
-        serde_json::from_str::<IgnoredAny>(text).map_err(|e| broken(e.to_string()))?;
+        let whole: Value = serde_json::from_str(text).map_err(|e| broken(e.to_string()))?;
+        if whole.get("normalizer").is_some_and(|normalizer| !has_whole_tables(normalizer)) {
+            return Err(broken("its table of characters is cut off".into()));
+        }
         let mut inner = caught(|| tokenizers::Tokenizer::from_bytes(json)).map_err(broken)?;
         // Some files carry the length of their first use; ours is the frame's.
         inner.with_truncation(None).map_err(|e| wrong(e.to_string()))?.with_padding(None);
@@ -176,6 +179,28 @@ impl Tokenizer {
 
     fn failed(&self, what: String) -> Error {
         Error::Tokenizer { file: self.file.clone(), what }
+    }
+}
+
+/// Whether all tables of characters in a normaliser are as long as they say. The library believes them.
+///
+/// A table is base64; its first four bytes, little-endian, say how many bytes of its trie follow (google/sentencepiece
+/// `normalizer.cc`, `DecodePrecompiledCharsMap`).
+fn has_whole_tables(normalizer: &Value) -> bool {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    match normalizer {
+        Value::Array(parts) => parts.iter().all(has_whole_tables),
+        Value::Object(fields) => fields.iter().all(|(name, value)| match value {
+            Value::String(table) if name == "precompiled_charsmap" => {
+                let six = |digit: u8| DIGITS.iter().position(|known| *known == digit).map(|six| six as u64);
+                let bits = table.bytes().take(8).try_fold(0u64, |bits, digit| Some(bits << 6 | six(digit)?));
+                let size = bits.map(|bits| ((bits >> 16) as u32).swap_bytes());
+                let room = (table.len() / 4 * 3).saturating_sub(4) as u64;
+                table.is_empty() || size.is_some_and(|size| table.len() >= 8 && u64::from(size) <= room)
+            }
+            value => has_whole_tables(value),
+        }),
+        _ => true,
     }
 }
 

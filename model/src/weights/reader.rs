@@ -120,7 +120,9 @@ impl Weights {
 
     /// Number of values.
     pub fn parameters(&self) -> u64 {
-        self.tensors.values().map(|place| place.shape.iter().map(|&n| n as u64).product::<u64>()).sum()
+        // Of a tensor in a format that cannot be read nobody has checked the shape.
+        let numbers = |place: &Place| place.shape.iter().fold(1u64, |product, &n| product.saturating_mul(n as u64));
+        self.tensors.values().map(numbers).fold(0, u64::saturating_add)
     }
 
     /// Bytes of what is stored.
