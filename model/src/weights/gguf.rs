@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Encoding;
-use super::file::{Fact, Header, Stored};
+use super::header::{Fact, Header, Stored};
 
 /// What a GGUF file begins with.
 pub(super) const MAGIC: &[u8] = b"GGUF";

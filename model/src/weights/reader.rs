@@ -13,7 +13,8 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Shape, Tensor};
 
 use super::Encoding;
-use super::file::{Bytes, Stored, TensorFile};
+use super::file::{Bytes, TensorFile};
+use super::header::Stored;
 use super::holding::{Fallbacks, Form, Holding, Matrix, is_matrix, memory_of};
 use super::lora::Adapters;
 use super::memory::Memory;

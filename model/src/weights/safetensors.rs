@@ -6,7 +6,7 @@ use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors};
 
 use super::Encoding;
-use super::file::{Fact, Header, Stored};
+use super::header::{Fact, Header, Stored};
 
 /// Reads and checks the header of a file.
 ///

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::Encoding;
-use super::file::{Stored, TensorFile};
+use super::file::TensorFile;
+use super::header::Stored;
 use super::naming::Rows;
 use crate::ops::weight::Scale;
 use crate::{Error, Result};

@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::refusal;
 use super::spelling::Pair;
-use crate::weights::file::{Fact, TensorFile};
+use crate::weights::file::TensorFile;
+use crate::weights::header::Fact;
 use crate::{Error, Result};
 
 /// What a file says of its strengths.

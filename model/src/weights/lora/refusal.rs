@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::targets::Misfit;
-use crate::weights::file::{Fact, TensorFile};
+use crate::weights::file::TensorFile;
+use crate::weights::header::Fact;
 use crate::{Error, Result};
 
 /// What to do about a file that contradicts itself.

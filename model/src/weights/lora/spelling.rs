@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::refusal;
-use crate::weights::file::{Stored, TensorFile};
+use crate::weights::file::TensorFile;
+use crate::weights::header::Stored;
 use crate::weights::naming::Rows;
 use crate::{Error, Result};
 
