@@ -176,15 +176,7 @@ pub static MODELS: &[Entry] = &[
         about: "FLUX.1 [schnell], 12 B parameters, 1 to 4 steps",
         licence: "Apache-2.0",
         source: Source::Hub(&hosted::FLUX_SCHNELL),
-        defaults: Defaults {
-            size: (1024, 1024),
-            steps: 4,
-            sampler: "euler",
-            schedule: "uniform",
-            cfg: 1.0,
-            rule: None,
-            guidance: None,
-        },
+        defaults: flux(4, "uniform", None),
         reference: Some(bfl(4, "uniform", None)),
         trained_size: None,
         text_length: 256,
@@ -196,15 +188,7 @@ pub static MODELS: &[Entry] = &[
         about: "FLUX.1 [dev], 12 B parameters, guidance-distilled",
         licence: "FLUX.1 [dev] Non-Commercial",
         source: Source::Hub(&hosted::FLUX_DEV),
-        defaults: Defaults {
-            size: (1024, 1024),
-            steps: 28,
-            sampler: "euler",
-            schedule: "flux",
-            cfg: 1.0,
-            rule: None,
-            guidance: Some(3.5),
-        },
+        defaults: flux(28, "flux", Some(3.5)),
         reference: Some(bfl(50, "flux", Some(3.5))),
         trained_size: None,
         text_length: 512,
@@ -217,15 +201,7 @@ pub static MODELS: &[Entry] = &[
         about: "FLUX.1 Krea [dev], 12 B parameters, dev trained for photographs",
         licence: "FLUX.1 [dev] Non-Commercial",
         source: Source::Hub(&hosted::FLUX_KREA_DEV),
-        defaults: Defaults {
-            size: (1024, 1024),
-            steps: 28,
-            sampler: "euler",
-            schedule: "flux",
-            cfg: 1.0,
-            rule: None,
-            guidance: Some(4.5),
-        },
+        defaults: flux(28, "flux", Some(4.5)),
         reference: None,
         trained_size: None,
         text_length: 512,
@@ -305,7 +281,12 @@ const fn sai(steps: usize, cfg: f64, schedule: &'static str) -> Defaults {
 
 /// What Black Forest Labs' own program runs them with (black-forest-labs/flux `cli.py:105-183`).
 const fn bfl(steps: usize, schedule: &'static str, guidance: Option<f64>) -> Defaults {
-    Defaults { size: (1360, 768), steps, sampler: "euler", schedule, cfg: 1.0, rule: None, guidance }
+    Defaults { size: (1360, 768), ..flux(steps, schedule, guidance) }
+}
+
+/// What the FLUX.1 models like; they differ in steps, schedule and guidance.
+const fn flux(steps: usize, schedule: &'static str, guidance: Option<f64>) -> Defaults {
+    Defaults { size: (1024, 1024), steps, sampler: "euler", schedule, cfg: 1.0, rule: None, guidance }
 }
 
 /// The entry called `name`.
