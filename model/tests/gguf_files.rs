@@ -179,6 +179,8 @@ fn numbers_that_lie_are_refused_without_believing_them() {
     };
     assert!(refused(&list(u64::MAX)).contains("'list' claims to be a list of 18446744073709551615 values"));
     assert!(refused(&list(1 << 24)).contains("the file ends within its header, at list"));
+    let empty = Gguf::default().tensor("a.weight", &[0, 1 << 40, 1 << 40], Encoding::F32, &[]).bytes(32);
+    assert!(refused(&empty).contains("tensor 'a.weight' has more values than can be counted"));
     let nested = {
         let mut file = small();
         file.facts.push(("list".into(), [9u32, 9, 1, 0].iter().flat_map(|n| n.to_le_bytes()).collect()));

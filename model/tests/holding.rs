@@ -181,7 +181,9 @@ fn the_memory_that_is_told_before_is_the_memory_that_is_taken() {
             let mut taken = Memory::default();
             for (name, shape) in weights.tensors() {
                 taken += match *shape {
-                    [rows, columns] if name.ends_with(".weight") => {
+                    [rows, columns] | [1, rows, columns]
+                        if name.ends_with(".weight") || name == "pos_embed.pos_embed" =>
+                    {
                         reader.matrix(name, rows, columns).unwrap().memory()
                     }
                     _ => Weight::Dense(reader.tensor(name, shape.to_vec()).unwrap()).memory(),

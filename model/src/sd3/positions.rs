@@ -15,8 +15,9 @@ use crate::{Error, Result};
 pub(super) struct PatchEmbed {
     /// The convolution, whose stride is its kernel: a linear map of each patch.
     proj: Linear,
-    /// (rows, columns, d)
-    places: Tensor,
+    /// (side side, d), row by row.
+    places: Weight,
+    side: usize,
     patch: usize,
 }
 
@@ -28,8 +29,8 @@ impl PatchEmbed {
         let weight = proj.tensor("weight", (d, c, p, p))?.reshape((d, c * p * p))?;
         Ok(Self {
             proj: Linear::new(Weight::Dense(weight), Some(proj.tensor("bias", d)?)).adapted(proj.low_rank("weight")?),
-            // (1, rows columns, d) -> (rows, columns, d)
-            places: reader.tensor("pos_embed", (1, side * side, d))?.reshape((side, side, d))?,
+            places: reader.matrix("pos_embed", side * side, d)?,
+            side,
             patch: p,
         })
     }
@@ -37,19 +38,22 @@ impl PatchEmbed {
     /// (b, c, h p, w p) -> (b, h w, d) for `(h, w)` tokens.
     pub(super) fn forward(&self, latents: &Tensor, grid: (usize, usize)) -> Result<Tensor> {
         let tokens = self.proj.forward(&patches(latents, self.patch)?)?;
-        Ok(tokens.broadcast_add(&middle(&self.places, grid)?)?)
+        let places = middle(self.side, grid)?;
+        let places = Tensor::from_vec(places, grid.0 * grid.1, tokens.device())?;
+        Ok(tokens.broadcast_add(&self.places.rows(&places)?)?)
     }
 }
 
-/// (rows, columns, d) -> (h w, d), the middle; where it cannot be the very middle, nearer to the top left.
-fn middle(places: &Tensor, (h, w): (usize, usize)) -> Result<Tensor> {
-    let (rows, columns, d) = places.dims3()?;
-    let (Some(above), Some(left)) = (rows.checked_sub(h), columns.checked_sub(w)) else {
-        let what =
-            format!("a picture of {w} x {h} tokens is larger than the {columns} x {rows} places the model knows");
+/// The places of a picture of `(h, w)` tokens: the middle of `side` x `side`; where it cannot be the very middle, nearer to
+/// the top left.
+fn middle(side: usize, (h, w): (usize, usize)) -> Result<Vec<u32>> {
+    let (Some(above), Some(left)) = (side.checked_sub(h), side.checked_sub(w)) else {
+        let what = format!("a picture of {w} x {h} tokens is larger than the {side} x {side} places the model knows");
         return Err(Error::invalid(what, "ask for a smaller picture"));
     };
-    Ok(places.narrow(0, above / 2, h)?.narrow(1, left / 2, w)?.reshape((h * w, d))?)
+    let (above, left) = (above / 2, left / 2);
+    let rows = (above..above + h).map(|row| row * side + left);
+    Ok(rows.flat_map(|first| first..first + w).map(|place| place as u32).collect())
 }
 
 /// (b, h w, p p c) -> (b, c, h p, w p) for `(h, w)` tokens: in an output token rows come first, then columns, then
@@ -74,14 +78,13 @@ mod tests {
 
     #[test]
     fn a_picture_takes_the_middle_of_the_grid_and_no_more_than_there_is() {
-        let grid = counted(30, &[5, 6, 1]);
-        let taken = |h, w| middle(&grid, (h, w)).map(|x| x.flatten_all().unwrap().to_vec1::<u32>().unwrap());
-        assert_eq!(taken(1, 2).unwrap(), [14, 15]);
+        let taken = |h, w| middle(5, (h, w));
+        assert_eq!(taken(1, 1).unwrap(), [12]);
         // One row too many above or below, one column too many left or right: the upper left is taken.
-        assert_eq!(taken(2, 3).unwrap(), [7, 8, 9, 13, 14, 15]);
-        assert_eq!(taken(5, 6).unwrap(), (0..30).collect::<Vec<_>>());
-        assert!(taken(6, 6).is_err());
-        assert!(taken(5, 7).is_err());
+        assert_eq!(taken(2, 4).unwrap(), [5, 6, 7, 8, 10, 11, 12, 13]);
+        assert_eq!(taken(5, 5).unwrap(), (0..25).collect::<Vec<_>>());
+        assert!(taken(6, 5).is_err());
+        assert!(taken(5, 6).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Encoding;
-use super::header::{Fact, Header, Stored};
+use super::header::{Fact, Header, Stored, count};
 
 /// What a GGUF file begins with.
 pub(super) const MAGIC: &[u8] = b"GGUF";
@@ -110,8 +110,7 @@ impl Entry {
         let Self { name, shape, kind, offset } = self;
         let wrong = |what: &str| format!("tensor '{name}' {what}");
         let encoding = encoding(*kind);
-        let numbers = shape.iter().try_fold(1usize, |count, n| count.checked_mul(*n));
-        let numbers = numbers.ok_or_else(|| wrong("has more values than can be counted"))?;
+        let numbers = count(shape).map_err(wrong)?;
         // How long a tensor of an unknown type is cannot be told; nobody reads it.
         let bytes = match encoding {
             Err(_) => 0,
@@ -130,7 +129,7 @@ impl Entry {
             None => shape.clone(),
             Some(Fact::Numbers(original)) => {
                 let original: Vec<usize> = original.iter().map(|n| *n as usize).collect();
-                if original.iter().try_fold(1usize, |count, n| count.checked_mul(*n)) != Some(numbers) {
+                if count(&original) != Ok(numbers) {
                     return Err(wrong(&format!("has shape {shape:?}, which cannot stand for {original:?}")));
                 }
                 original

@@ -24,6 +24,17 @@ pub struct Stored {
     pub(super) range: Range<usize>,
 }
 
+/// How many numbers a tensor of this shape has. What its other dimensions would have without an empty one must be countable
+/// too, as whoever multiplies some of them relies on.
+///
+/// # Errors
+/// That there are too many.
+pub(super) fn count(shape: &[usize]) -> Result<usize, &'static str> {
+    let filled = shape.iter().try_fold(1usize, |filled, size| filled.checked_mul((*size).max(1)));
+    let filled = filled.ok_or("has more values than can be counted")?;
+    Ok(if shape.contains(&0) { 0 } else { filled })
+}
+
 impl Stored {
     /// Bytes it has in the file.
     pub fn bytes(&self) -> usize {

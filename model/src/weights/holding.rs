@@ -146,8 +146,8 @@ pub(super) struct Matrix<'a> {
 }
 
 /// Tables, whose rows are looked up: of a large one few rows are ever needed.
-const TABLES: [&str; 5] =
-    ["shared", "embed_tokens", "token_embedding", "position_embedding", "relative_attention_bias"];
+const TABLES: [&str; 6] =
+    ["shared", "embed_tokens", "token_embedding", "position_embedding", "relative_attention_bias", "pos_embed"];
 
 impl Holding {
     /// All weights as f32, and activations as they are.
@@ -215,13 +215,14 @@ impl Holding {
     }
 }
 
-/// What a tensor of shape `shape` costs. Matrices are those that networks read as such: two dimensions, named `weight`.
+/// What a tensor of shape `shape` costs. Matrices are those that networks read as such: two dimensions, named `weight`
+/// or in a table.
 pub(super) fn memory_of(holding: Holding, name: &str, shape: &[usize], stored: Encoding, scaled: bool) -> Memory {
     let numbers = shape.iter().product::<usize>();
     let bytes = |encoding: Encoding| encoding.bytes(numbers).unwrap_or(0) as u64;
     let dense = Memory { heap: bytes(Encoding::F32), mapped: 0 };
-    let [rows, columns] = *shape else { return dense };
-    if !is_matrix(name) || !columns.is_multiple_of(stored.block()) {
+    let ([rows, columns] | [1, rows, columns]) = *shape else { return dense };
+    if !(is_matrix(name) || is_table(name)) || !columns.is_multiple_of(stored.block()) {
         return dense;
     }
     match holding.form(Matrix { name, dims: (rows, columns), stored, scaled }) {

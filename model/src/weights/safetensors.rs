@@ -6,7 +6,7 @@ use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors};
 
 use super::Encoding;
-use super::header::{Fact, Header, Stored};
+use super::header::{Fact, Header, Stored, count};
 
 /// Reads and checks the header of a file.
 ///
@@ -23,11 +23,12 @@ pub(super) fn header(file: &[u8]) -> Result<Header, String> {
     let start = header_len + size_of::<u64>();
     let stored = header.tensors().into_iter().map(|(name, info)| {
         let (from, to) = info.data_offsets;
+        count(&info.shape).map_err(|what| format!("tensor '{name}' {what}"))?;
         let encoding = encoding(info.dtype).ok_or_else(|| format!("{:?}", info.dtype));
-        (name, Stored { shape: info.shape.clone(), encoding, range: start + from..start + to })
+        Ok((name, Stored { shape: info.shape.clone(), encoding, range: start + from..start + to }))
     });
     let facts = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), Fact::Text(value.clone())));
-    Ok(Header { tensors: stored.collect(), facts: facts.collect() })
+    Ok(Header { tensors: stored.collect::<Result<_, String>>()?, facts: facts.collect() })
 }
 
 fn encoding(dtype: Dtype) -> Option<Encoding> {

@@ -75,6 +75,17 @@ fn no_safetensors_file_stops_the_reader() {
 }
 
 #[test]
+fn a_shape_that_only_an_empty_dimension_makes_small_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights");
+    let header = r#"{"a":{"dtype":"F32","shape":[0,1099511627776,1099511627776],"data_offsets":[0,0]}}"#;
+    fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()).unwrap();
+    let refused = Weights::open(&path).err().unwrap().to_string();
+    assert!(refused.ends_with("tensor 'a' has more values than can be counted"), "{refused}");
+    read_weights(&path);
+}
+
+#[test]
 fn no_adapter_stops_the_reader() {
     const PART: &str = "transformer/diffusion_pytorch_model.safetensors";
     let model = Weights::open(&fixture("flux_dev").join(PART)).unwrap();
