@@ -343,7 +343,8 @@ const PUBLISHED: [(&str, &str, f64, (usize, usize)); 8] = [
 
 #[test]
 fn checkpoints_of_the_published_shapes_are_planned_for_at_the_sizes_that_are_known_of_them() {
-    // Bits a weight. city96 publishes 2.86 and 1.74 GB for SD3.5 medium in the last two; leejet/stable-diffusion.cpp `docs/flux.md` measures 12,068 MiB of FLUX.1-dev in q8_0 and 6,395 in q4_0.
+    // Bits a weight. In the last two, leejet/stable-diffusion.cpp `docs/flux.md` measures 12,068 and 6,395 MiB of FLUX.1-dev,
+    // and city96 publishes 2.86 and 1.74 GB for SD3.5 medium.
     let forms = [("stored", 16.0), ("q8_0", 8.5), ("q4_0", 4.5)];
     for ((list, file, weights, (side, width)), (form, bits)) in
         PUBLISHED.into_iter().flat_map(|published| forms.map(|form| (published, form)))
