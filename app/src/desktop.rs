@@ -7,6 +7,7 @@
 mod canvas;
 mod controls;
 mod create;
+pub mod laboratory;
 mod messages;
 mod models_panel;
 pub mod page;
@@ -24,10 +25,12 @@ use std::sync::Arc;
 
 use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
 
+use crate::Registry;
 use crate::command::command_line;
 use crate::engine::{Backend, Command, Progress};
 use crate::error::Result;
 use create::Create;
+use laboratory::{Laboratory, Surroundings};
 use page::Page;
 use settings::{Settings, nearest_side};
 use state::State;
@@ -72,6 +75,8 @@ pub enum Action {
     CancelCopy,
     /// The messages were read.
     Dismiss,
+    /// Something in the laboratory.
+    Laboratory(laboratory::Action),
 }
 
 /// Something to do one time only.
@@ -99,6 +104,7 @@ pub struct App {
     state: State,
     page: Page,
     create: Create,
+    laboratory: Laboratory,
     backend: Box<dyn Backend>,
     open_folder: OpenFolder,
 }
@@ -111,9 +117,24 @@ impl App {
             state: State::default(),
             page: Page::default(),
             create: Create::default(),
+            laboratory: Laboratory::new(Surroundings::usual(ctx, Registry::builtin())),
             backend: Box::new(backend),
             open_folder,
         }
+    }
+
+    /// The same, with what `registry` offers in its laboratory.
+    #[must_use]
+    pub fn offering(mut self, ctx: &egui::Context, registry: Registry) -> Self {
+        self.laboratory = Laboratory::new(Surroundings::usual(ctx, registry));
+        self
+    }
+
+    /// The same, with this laboratory.
+    #[must_use]
+    pub fn with_laboratory(mut self, surroundings: Surroundings) -> Self {
+        self.laboratory = Laboratory::new(surroundings);
+        self
     }
 
     /// What the window shows.
@@ -145,6 +166,11 @@ impl App {
         });
         match self.page {
             Page::Create => self.create.show(ui, &self.state, &mut actions),
+            Page::Laboratory => {
+                let mut asked = Vec::new();
+                self.laboratory.show(ui, &mut asked);
+                actions.extend(asked.into_iter().map(Action::Laboratory));
+            }
         }
         actions
     }
@@ -216,6 +242,13 @@ impl App {
             }
             Action::CancelCopy => state.copy_to = None,
             Action::Dismiss => state.messages.clear(),
+            Action::Laboratory(laboratory::Action::UseSigmas(sigmas)) => {
+                if let Some(settings) = &mut state.settings {
+                    settings.follow(sigmas);
+                    self.page = Page::Create;
+                }
+            }
+            Action::Laboratory(action) => self.laboratory.apply(action),
         }
     }
 
@@ -246,6 +279,9 @@ impl eframe::App for App {
     /// Also called while the window is hidden, so that nothing piles up.
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.poll(ctx);
+        if self.page == Page::Laboratory {
+            self.laboratory.poll(ctx);
+        }
         if self.state.work.is_some() && ctx.input(|input| input.viewport().close_requested()) {
             // The window closes at once; the engine keeps the best picture so far before the process ends.
             self.backend.send(Command::Stop);

@@ -147,6 +147,12 @@ pub enum Icon {
     Open,
     /// A brush.
     Brush,
+    /// A flask.
+    Flask,
+    /// A triangle: begin.
+    Play,
+    /// Two bars: wait.
+    Pause,
 }
 
 /// A square button with an icon. `on` is whether it is held down, for buttons that can be.
@@ -187,6 +193,33 @@ pub fn draw(ui: &Ui, icon: Icon, center: Pos2, ink: Color32) {
             painter.line(vec![at(8.0, -8.0), at(-1.0, 1.0)], Stroke::new(2.5, ink));
             let tip = vec![at(-1.5, -1.0), at(1.0, 1.5), at(-3.0, 7.0), at(-8.0, 8.0), at(-6.0, 3.0)];
             painter.add(egui::Shape::convex_polygon(tip, ink, Stroke::NONE));
+        }
+        Icon::Flask => {
+            let at = |x: f32, y: f32| center + Vec2::new(x, y);
+            let glass = [
+                (-2.5, -8.0),
+                (-2.5, -2.5),
+                (-7.0, 6.0),
+                (-5.5, 8.0),
+                (5.5, 8.0),
+                (7.0, 6.0),
+                (2.5, -2.5),
+                (2.5, -8.0),
+            ];
+            painter.line(glass.map(|(x, y)| at(x, y)).to_vec(), line);
+            painter.line_segment([at(-4.0, -8.0), at(4.0, -8.0)], line);
+            let filling = vec![at(-4.2, 2.5), at(4.2, 2.5), at(6.0, 6.5), at(5.0, 7.5), at(-5.0, 7.5), at(-6.0, 6.5)];
+            painter.add(egui::Shape::convex_polygon(filling, ink, Stroke::NONE));
+        }
+        Icon::Play => {
+            let corners = [(-4.0, -6.0), (6.0, 0.0), (-4.0, 6.0)].map(|(x, y)| center + Vec2::new(x, y));
+            painter.add(egui::Shape::convex_polygon(corners.to_vec(), ink, Stroke::NONE));
+        }
+        Icon::Pause => {
+            for x in [-3.5, 3.5] {
+                let bar = Rect::from_center_size(center + Vec2::new(x, 0.0), Vec2::new(3.5, 11.0));
+                painter.rect_filled(bar, 1.0, ink);
+            }
         }
         Icon::Closed | Icon::Open => {
             let body = Rect::from_min_size(center + Vec2::new(-6.0, -1.0), Vec2::new(12.0, 8.0));

@@ -43,9 +43,10 @@ pub fn run(registry: Registry) -> Result<Exit> {
         opened.end();
         let ctx = creation.egui_ctx.clone();
         let waker = Arc::new(move || ctx.request_repaint_after(FRAME));
-        let engine = Rc::new(Engine::start(Setup::usual(registry), waker)?);
+        let engine = Rc::new(Engine::start(Setup::usual(registry.clone()), waker)?);
         let engine = Rc::clone(kept.get_or_init(|| engine));
-        Ok(Box::new(App::new(&creation.egui_ctx, engine, Box::new(open_folder))) as Box<dyn eframe::App>)
+        let app = App::new(&creation.egui_ctx, engine, Box::new(open_folder));
+        Ok(Box::new(app.offering(&creation.egui_ctx, registry)) as Box<dyn eframe::App>)
     };
     let ended = panic::catch_unwind(AssertUnwindSafe(|| eframe::run_native("Flowline", options, Box::new(create))));
     match ended {
