@@ -4,6 +4,7 @@
 mod asking;
 mod choosing;
 mod laboratory;
+mod prompting;
 mod showing;
 #[path = "../stand_in/mod.rs"]
 mod stand_in;
