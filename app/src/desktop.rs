@@ -29,7 +29,7 @@ use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
 
 use crate::Registry;
 use crate::command::command_line;
-use crate::engine::{Backend, Command, Progress};
+use crate::engine::{Backend, Command, Event, Progress};
 use crate::error::Result;
 use create::Create;
 use kept::{Kept, Store};
@@ -191,6 +191,10 @@ impl App {
             if let Some(model) = self.state.fetched(&event) {
                 self.backend.send(Command::Open(model));
             }
+            if let Event::Laboratory(told) = event {
+                self.laboratory.hear(told);
+                continue;
+            }
             if let Some(shown) = self.state.hear(event) {
                 let request = self.state.work.as_ref().and_then(|work| work.request.as_ref());
                 let size = request.map(|request| (request.width, request.height));
@@ -214,7 +218,7 @@ impl App {
             }
             Page::Laboratory => {
                 let mut asked = Vec::new();
-                self.laboratory.show(ui, &mut asked);
+                self.laboratory.show(ui, &self.state, &mut asked);
                 actions.extend(asked.into_iter().map(Action::Laboratory));
             }
         }
@@ -301,7 +305,16 @@ impl App {
                     self.page = Page::Create;
                 }
             }
-            Action::Laboratory(action) => self.laboratory.apply(action),
+            Action::Laboratory(laboratory::Action::Make(job)) => {
+                state.begin();
+                self.backend.send(Command::Make(job));
+                self.page = Page::Create;
+            }
+            Action::Laboratory(action) => {
+                if let Some(ask) = self.laboratory.apply(action, &state.job()) {
+                    self.backend.send(Command::Laboratory(ask));
+                }
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! Nothing here is a second implementation. The proof is the one that `flowline verify` prints, particles are carried by
 //! what `flowline playground` calls, and a schedule that is kept is a file that `--sigmas` reads.
 
+pub mod branch;
 pub mod curve;
 pub mod errand;
 pub mod proof;

@@ -5,8 +5,11 @@
 //! takes in what they have found.
 
 mod chart;
+pub mod compare;
 pub mod playground;
 pub mod schedule;
+pub mod scrubber;
+mod slide;
 pub mod verify;
 
 use std::sync::Arc;
@@ -14,12 +17,16 @@ use std::sync::Arc;
 use eframe::egui::accesskit::Role;
 use eframe::egui::{self, Align2, FontId, Rect, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo};
 
+use super::state::State;
 use super::theme::{self, GRID};
-use crate::engine::Waker;
+use crate::engine::laboratory::{Ask, Told};
+use crate::engine::{Job, Waker};
 use crate::laboratory::schedules::NamedSchedules;
 use crate::{Failure, Registry, Result};
+use compare::SideBySide;
 use playground::Playground;
 use schedule::ScheduleEditor;
+use scrubber::Scrubber;
 use verify::Verify;
 
 /// A bench of the laboratory.
@@ -32,11 +39,15 @@ pub enum Bench {
     Verify,
     /// A schedule shaped by hand.
     Schedule,
+    /// Samplers from one noise.
+    SideBySide,
+    /// The last run, step by step.
+    Scrubber,
 }
 
 impl Bench {
     /// All, in the order of the tabs.
-    pub const ALL: [Self; 3] = [Self::Playground, Self::Verify, Self::Schedule];
+    pub const ALL: [Self; 5] = [Self::Playground, Self::Verify, Self::Schedule, Self::SideBySide, Self::Scrubber];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
@@ -44,6 +55,8 @@ impl Bench {
             Self::Playground => "Playground",
             Self::Verify => "Verify",
             Self::Schedule => "Schedule",
+            Self::SideBySide => "Side by side",
+            Self::Scrubber => "Scrubber",
         }
     }
 }
@@ -59,8 +72,14 @@ pub enum Action {
     Verify(verify::Action),
     /// Something about the schedule.
     Schedule(schedule::Action),
+    /// Something side by side.
+    Compare(compare::Action),
+    /// Something about the last run.
+    Scrubber(scrubber::Action),
     /// Make the next picture along these sigmas: the shell's to do.
     UseSigmas(Vec<f64>),
+    /// Make this picture: the shell's to do.
+    Make(Box<Job>),
 }
 
 /// The page.
@@ -69,6 +88,8 @@ pub struct Laboratory {
     playground: Playground,
     verify: Verify,
     schedule: ScheduleEditor,
+    compare: SideBySide,
+    scrubber: Scrubber,
 }
 
 /// What every bench may need.
@@ -98,6 +119,8 @@ impl Laboratory {
             bench: Bench::default(),
             playground: Playground::new(surroundings.clone()),
             verify: Verify::new(surroundings.clone()),
+            scrubber: Scrubber::new(&surroundings),
+            compare: SideBySide::new(surroundings.clone()),
             schedule: ScheduleEditor::new(surroundings),
         }
     }
@@ -108,11 +131,25 @@ impl Laboratory {
             Bench::Playground => self.playground.poll(ctx),
             Bench::Verify => self.verify.poll(),
             Bench::Schedule => self.schedule.poll(),
+            Bench::SideBySide => self.compare.poll(ctx),
+            Bench::Scrubber => self.scrubber.poll(ctx),
+        }
+    }
+
+    /// Takes in what the engine tells, whether the page is shown or not.
+    pub fn hear(&mut self, told: Told) {
+        match told {
+            Told::Ran(run) => {
+                self.schedule.ran(Arc::clone(&run));
+                self.scrubber.ran(run);
+            }
+            Told::Compared(compared) => self.compare.hear(compared),
+            Told::Decoded(moment, decoded) => self.scrubber.decoded(moment, decoded),
         }
     }
 
     /// Draws the page.
-    pub fn show(&self, ui: &mut Ui, actions: &mut Vec<Action>) {
+    pub fn show(&self, ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
         let palette = theme::of(ui);
         let frame = egui::Frame::new().fill(palette.panel).inner_margin(egui::Margin::symmetric(2 * GRID as i8, 0));
         egui::Panel::top("benches").exact_size(6.0 * GRID).resizable(false).frame(frame).show(ui, |ui| {
@@ -129,18 +166,24 @@ impl Laboratory {
             Bench::Playground => self.playground.show(ui, actions),
             Bench::Verify => self.verify.show(ui, actions),
             Bench::Schedule => self.schedule.show(ui, actions),
+            Bench::SideBySide => self.compare.show(ui, state, actions),
+            Bench::Scrubber => self.scrubber.show(ui, state, actions),
         }
     }
 
-    /// Does what was asked for, but for what is the shell's to do.
-    pub fn apply(&mut self, action: Action) {
+    /// Does what was asked for, but for what is the shell's to do; what the engine is to be asked is returned. `job` is
+    /// what the next picture would be.
+    pub fn apply(&mut self, action: Action, job: &Job) -> Option<Ask> {
         match action {
             Action::Show(bench) => self.bench = bench,
             Action::Playground(action) => self.playground.apply(action),
             Action::Verify(action) => self.verify.apply(action),
             Action::Schedule(action) => self.schedule.apply(action),
-            Action::UseSigmas(_) => {}
+            Action::Compare(action) => return self.compare.apply(action, job),
+            Action::Scrubber(action) => return self.scrubber.apply(action),
+            Action::UseSigmas(_) | Action::Make(_) => {}
         }
+        None
     }
 }
 

@@ -16,8 +16,36 @@ pub struct Chart<'a> {
     pub height: f32,
     /// Values that the axes reach in any case: along, up.
     pub reach: [[f64; 2]; 2],
-    /// Whether the lines are named.
+    /// How values are laid out from low to high.
+    pub scale: Scale,
+    /// Names the lines.
     pub legend: Option<Legend>,
+}
+
+/// How values are laid out from low to high.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// As they are.
+    Plain,
+    /// By their powers of ten.
+    Powers,
+}
+
+impl Scale {
+    /// Where the values stand; those that a scale has no place for are left out.
+    pub fn places(self, values: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
+        match self {
+            Self::Plain => values,
+            Self::Powers => values.into_iter().filter(|[_, y]| *y > 0.0).map(|[x, y]| [x, y.log10()]).collect(),
+        }
+    }
+
+    fn value(self, place: f64) -> f64 {
+        match self {
+            Self::Plain => place,
+            Self::Powers => 10_f64.powf(place),
+        }
+    }
 }
 
 impl Chart<'_> {
@@ -25,7 +53,7 @@ impl Chart<'_> {
     pub fn show<'b, R>(&self, ui: &mut Ui, draw: impl FnOnce(&mut PlotUi<'b>) -> R + 'b) -> PlotResponse<R> {
         let [[left, right], [low, high]] = self.reach;
         let [along, up] = self.axes.map(str::to_owned);
-        let told = [along.clone(), up.clone()];
+        let (told, scale) = ([along.clone(), up.clone()], self.scale);
         let mut plot = Plot::new(self.name)
             .height(self.height)
             .allow_zoom(false)
@@ -37,12 +65,17 @@ impl Chart<'_> {
             .show_background(true)
             .include_x(left)
             .include_x(right)
-            .include_y(low)
-            .include_y(high)
             .y_axis_min_width(48.0)
             .x_axis_label(along)
             .y_axis_label(up)
-            .label_formatter(move |at| Some(label(at, &told)));
+            .label_formatter(move |at| Some(label(at, &told, scale)));
+        plot = match self.scale {
+            Scale::Plain => plot.include_y(low).include_y(high),
+            Scale::Powers => plot.y_axis_formatter(|mark, _| {
+                // Whole powers only; what lies between has no round name.
+                if mark.value.fract() == 0.0 { format!("1e{}", mark.value) } else { String::new() }
+            }),
+        };
         if let Some(legend) = &self.legend {
             plot = plot.legend(legend.clone());
         }
@@ -58,8 +91,8 @@ fn named(response: &Response, name: &str) {
 }
 
 /// What is said of the place under the pointer.
-fn label(at: &HoverPosition<'_>, [along, up]: &[String; 2]) -> String {
-    let say = |PlotPoint { x, y }: &PlotPoint| format!("{along} {x:.3}\n{up} {y:.4}");
+fn label(at: &HoverPosition<'_>, [along, up]: &[String; 2], scale: Scale) -> String {
+    let say = |PlotPoint { x, y }: &PlotPoint| format!("{along} {x:.3}\n{up} {:.4}", scale.value(*y));
     match at {
         HoverPosition::NearDataPoint { plot_name, position, .. } => format!("{plot_name}\n{}", say(position)),
         HoverPosition::Elsewhere { position } => say(position),

@@ -8,15 +8,16 @@ use egui_plot::{Bar, BarChart, Line, PlotPoint, PlotTransform, Points};
 use flowline_sampler::Schedule;
 use flowline_sampler::catalog::{About, Plan};
 
-use super::chart::{Chart, ink};
+use super::chart::{Chart, Scale, ink};
 use super::{Surroundings, complain, controls, explain, stage};
 use crate::desktop::controls::{choose, count, heading, number, primary, row, selection};
 use crate::desktop::settings::Selection;
 use crate::desktop::theme::{self, GRID};
+use crate::engine::laboratory::Run;
 use crate::laboratory::curve::Curve;
 use crate::laboratory::errand::Errand;
 use crate::playground::TOKENS;
-use crate::trace::{Trace, TracedStep};
+use crate::trace::TracedStep;
 use crate::{Failure, Result};
 
 /// What can be asked.
@@ -81,8 +82,8 @@ pub struct ScheduleEditor {
     note: Option<String>,
     failure: Option<Failure>,
     figure: Figure,
-    /// The figures of the last run.
-    last: Option<Arc<Trace>>,
+    /// The last run, for its figures.
+    last: Option<Arc<Run>>,
 }
 
 /// Most steps of the control; more points than that cannot be told apart.
@@ -140,9 +141,9 @@ impl ScheduleEditor {
         editor
     }
 
-    /// What the last run of the engine did.
-    pub fn traced(&mut self, trace: Arc<Trace>) {
-        self.last = Some(trace);
+    /// A picture was made.
+    pub fn ran(&mut self, run: Arc<Run>) {
+        self.last = Some(run);
     }
 
     /// Takes in what another thread has found.
@@ -247,7 +248,7 @@ impl ScheduleEditor {
             ui.add_space(GRID);
             self.spacing(ui, room * 0.22);
             ui.add_space(GRID);
-            self.figures(ui, room * 0.26);
+            self.figures(ui, room * 0.26, actions);
         });
     }
 
@@ -343,6 +344,7 @@ impl ScheduleEditor {
             axes: ["step", "sigma"],
             height,
             reach: [[0.0, steps], [0.0, 1.0]],
+            scale: Scale::Plain,
             legend: None,
         };
         let places: Vec<[f64; 2]> = self.curve.sigmas().iter().enumerate().map(|(i, s)| [i as f64, *s]).collect();
@@ -422,6 +424,7 @@ impl ScheduleEditor {
             axes: ["step", "length"],
             height,
             reach: [[0.0, steps], [0.0, 0.0]],
+            scale: Scale::Plain,
             legend: None,
         };
         let bars = self.curve.spacing().enumerate();
@@ -430,9 +433,9 @@ impl ScheduleEditor {
     }
 
     /// What the last run measured, where this curve has its sigmas.
-    fn figures(&self, ui: &mut Ui, height: f32) {
+    fn figures(&self, ui: &mut Ui, height: f32, actions: &mut Vec<super::Action>) {
         let (called, meaning) = self.figure.told();
-        let Some(trace) = &self.last else {
+        let Some(trace) = self.last.as_ref().map(|run| &run.trace) else {
             explain(ui, "When a picture was made, what its steps measured stands here.");
             return;
         };
@@ -440,10 +443,11 @@ impl ScheduleEditor {
         let places: Vec<[f64; 2]> =
             trace.steps.iter().filter_map(|step| Some([middle(step), self.figure.of(step)?])).collect();
         let chart = Chart {
-            name: "Last run",
+            name: "Figures of the last run",
             axes: ["step", called],
             height,
             reach: [[0.0, self.curve.steps() as f64], [0.0, 0.0]],
+            scale: Scale::Plain,
             legend: None,
         };
         let colour = ink(ui, 1);
@@ -453,7 +457,16 @@ impl ScheduleEditor {
             }
             false => format!("The last run, with {}: {}", trace.request.sampler, meaning.to_lowercase()),
         };
-        ui.label(RichText::new(said).color(theme::of(ui).muted).size(12.5));
+        row(ui, "Last run", meaning, |ui| {
+            let options = Figure::ALL.map(Figure::told);
+            let (response, picked) =
+                ui.allocate_ui(egui::vec2(20.0 * GRID, 0.0), |ui| choose(ui, "figure", called, &options)).inner;
+            if let Some(figure) = picked.and_then(|index| Figure::ALL.get(index)) {
+                actions.push(super::Action::Schedule(Action::Figure(*figure)));
+            }
+            ui.label(RichText::new(said).color(theme::of(ui).muted).size(12.5));
+            response
+        });
         chart.show(ui, |plot| {
             plot.line(Line::new(called, places.clone()).stroke(Stroke::new(1.5, colour)));
             plot.points(Points::new(called, places).radius(3.0).color(colour));
