@@ -1,7 +1,9 @@
 //! The laboratory's page, its work on the threads that really do it.
 
+mod compare;
 mod playground;
 mod schedule;
+mod scrubber;
 mod verify;
 
 use std::sync::mpsc::{self, Receiver};
