@@ -12,6 +12,7 @@ mod messages;
 mod models_panel;
 pub mod page;
 pub mod preferences;
+mod preferences_page;
 mod progress;
 mod prompt;
 mod result;
@@ -25,13 +26,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
+use flowline_model::weights::hub::Hub;
 
 use crate::command::command_line;
 use crate::engine::{Backend, Command, Progress};
 use crate::error::Result;
+use crate::library::default_folder;
 use create::Create;
 use kept::{Kept, Store};
 use page::Page;
+use preferences::Preferences;
+use preferences_page::{Known, PreferencesPage};
 use settings::{Settings, nearest_side};
 use state::State;
 pub use system::run;
@@ -47,6 +52,10 @@ pub enum Action {
     Page(Page),
     /// The prompt was changed.
     Prompt(String),
+    /// The preferences were changed.
+    Prefer(Box<Preferences>),
+    /// Keep this token of the Hub's; an empty one takes away what is kept.
+    KeepToken(String),
     /// A prompt that the model thinks of.
     Surprise,
     /// The settings were changed.
@@ -104,9 +113,14 @@ pub struct App {
     state: State,
     page: Page,
     create: Create,
+    preferences: PreferencesPage,
     kept: Kept,
     /// Where that is kept; `None` where nothing is.
     store: Option<Store>,
+    /// The Hub as this user has it.
+    hub: Hub,
+    /// Where pictures go unless the user says otherwise.
+    pictures: String,
     backend: Box<dyn Backend>,
     open_folder: OpenFolder,
 }
@@ -119,8 +133,11 @@ impl App {
             state: State::default(),
             page: Page::default(),
             create: Create::default(),
+            preferences: PreferencesPage::default(),
             kept: Kept::default(),
             store: None,
+            hub: Hub::default(),
+            pictures: default_folder().path.display().to_string(),
             backend: Box::new(backend),
             open_folder,
         }
@@ -138,6 +155,12 @@ impl App {
         }
         self.prefer(ctx);
         self
+    }
+
+    /// The same program with the user's Hub, whose token may be changed.
+    #[must_use]
+    pub fn with_hub(self, hub: Hub) -> Self {
+        Self { hub, ..self }
     }
 
     /// Puts the preferences in place.
@@ -186,7 +209,20 @@ impl App {
         egui::Panel::left("rail").exact_size(page::RAIL).resizable(false).frame(rail).show(ui, |ui| {
             page::rail(ui, self.page, &mut actions);
         });
+        if self.page != Page::Create && (!self.state.messages.is_empty() || self.state.note.is_some()) {
+            let foot = egui::Frame::new().fill(palette.panel).inner_margin(egui::Margin::same(2 * GRID as i8));
+            egui::Panel::bottom("notes").resizable(false).frame(foot).show(ui, |ui| {
+                messages::show(ui, &self.state, &mut actions);
+                if let Some(note) = &self.state.note {
+                    ui.weak(note);
+                }
+            });
+        }
         match self.page {
+            Page::Settings => {
+                let known = Known { pictures: &self.pictures, token: self.hub.has_token() };
+                self.preferences.show(ui, &self.kept.preferences, &known, &mut actions);
+            }
             Page::Create => {
                 let shown = create::Shown { state: &self.state, kept: &self.kept };
                 self.create.show(ui, shown, &mut actions);
@@ -199,8 +235,22 @@ impl App {
     fn apply(&mut self, ctx: &egui::Context, action: Action) {
         let state = &mut self.state;
         match action {
-            Action::Page(page) => self.page = page,
+            Action::Page(page) => {
+                self.page = page;
+                state.note = None;
+            }
             Action::Prompt(prompt) => state.prompt = prompt,
+            Action::Prefer(preferences) => {
+                self.kept.preferences = *preferences;
+                self.prefer(ctx);
+            }
+            Action::KeepToken(token) => {
+                state.note = Some(if token.is_empty() { "Token taken away" } else { "Token kept" }.into());
+                if let Err(error) = self.hub.keep_token(&token) {
+                    state.note = None;
+                    state.fail(&error.into());
+                }
+            }
             Action::Surprise => {
                 let reader = state.offer.as_ref().and_then(|offer| offer.reader.as_ref());
                 if let Some(prompt) = reader.and_then(|reader| reader.0.surprise(settings::random())) {

@@ -3,6 +3,7 @@
 
 mod asking;
 mod choosing;
+mod preferring;
 mod prompting;
 mod showing;
 #[path = "../stand_in/mod.rs"]
