@@ -13,11 +13,13 @@ mod models_panel;
 pub mod page;
 pub mod preferences;
 mod preferences_page;
+mod presets;
 mod progress;
 mod prompt;
 mod result;
 pub mod settings;
 mod settings_panel;
+mod shortcuts;
 pub mod state;
 mod system;
 mod theme;
@@ -56,6 +58,14 @@ pub enum Action {
     Prefer(Box<Preferences>),
     /// Keep this token of the Hub's; an empty one takes away what is kept.
     KeepToken(String),
+    /// Show the sheet of keys, or no longer.
+    Shortcuts(bool),
+    /// Keep the settings under this name.
+    KeepPreset(String),
+    /// Set everything as it was kept under this name.
+    UsePreset(String),
+    /// Take what was kept under this name away.
+    RemovePreset(String),
     /// A prompt that the model thinks of.
     Surprise,
     /// The settings were changed.
@@ -112,6 +122,8 @@ pub type OpenFolder = Box<dyn Fn(&Path) -> Result<()>>;
 pub struct App {
     state: State,
     page: Page,
+    /// Whether the sheet of keys is open.
+    shortcuts: bool,
     create: Create,
     preferences: PreferencesPage,
     kept: Kept,
@@ -132,6 +144,7 @@ impl App {
         Self {
             state: State::default(),
             page: Page::default(),
+            shortcuts: false,
             create: Create::default(),
             preferences: PreferencesPage::default(),
             kept: Kept::default(),
@@ -204,6 +217,12 @@ impl App {
     /// Draws everything and returns what was asked for.
     fn draw(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
         let mut actions = Vec::new();
+        if shortcuts::asked(ui) {
+            actions.push(Action::Shortcuts(!self.shortcuts));
+        }
+        if self.shortcuts && !shortcuts::show(ui) {
+            actions.push(Action::Shortcuts(false));
+        }
         let palette = theme::of(ui);
         let rail = egui::Frame::new().fill(palette.panel).inner_margin(egui::Margin::symmetric(0, GRID as i8));
         egui::Panel::left("rail").exact_size(page::RAIL).resizable(false).frame(rail).show(ui, |ui| {
@@ -251,6 +270,20 @@ impl App {
                     state.fail(&error.into());
                 }
             }
+            Action::Shortcuts(open) => self.shortcuts = open,
+            Action::KeepPreset(name) => {
+                if let Some(settings) = &state.settings {
+                    self.kept.presets.insert(name, settings.saved());
+                }
+            }
+            Action::UsePreset(name) => {
+                if let (Some(saved), Some(settings), Some(offer)) =
+                    (self.kept.presets.get(&name), state.settings.clone(), &state.offer)
+                {
+                    state.settings = Some(settings.with(saved, offer));
+                }
+            }
+            Action::RemovePreset(name) => drop(self.kept.presets.remove(&name)),
             Action::Surprise => {
                 let reader = state.offer.as_ref().and_then(|offer| offer.reader.as_ref());
                 if let Some(prompt) = reader.and_then(|reader| reader.0.surprise(settings::random())) {

@@ -22,7 +22,11 @@ pub fn heading(ui: &mut Ui, text: &str) -> Response {
 /// A button that stays in the background.
 pub fn quiet(ui: &mut Ui, text: &str) -> Response {
     let text = egui::RichText::new(text).size(12.5).color(theme::of(ui).accent_line);
-    ui.add(egui::Button::new(text).frame_when_inactive(false).min_size(Vec2::new(0.0, 3.0 * GRID)))
+    ui.scope(|ui| {
+        ui.spacing_mut().button_padding.x = GRID / 2.0;
+        ui.add(egui::Button::new(text).frame_when_inactive(false).min_size(Vec2::new(0.0, 3.0 * GRID)))
+    })
+    .inner
 }
 
 /// A name on the left and its control on the right.
