@@ -31,12 +31,13 @@ pub fn asked(ui: &Ui) -> bool {
 
 /// Draws the sheet; whether it stays open.
 pub fn show(ui: &Ui) -> bool {
-    let modal = Modal::new(Id::unique("shortcuts")).show(ui.ctx(), |ui| {
+    let frame = egui::Frame::popup(ui.style()).inner_margin(egui::Margin::same(3 * GRID as i8));
+    let modal = Modal::new(Id::unique("shortcuts")).frame(frame).show(ui.ctx(), |ui| {
         ui.set_width(64.0 * GRID);
         ui.heading("Keys");
         ui.add_space(GRID);
         let muted = theme::of(ui).muted;
-        Grid::new("keys").num_columns(2).spacing([3.0 * GRID, GRID]).show(ui, |ui| {
+        Grid::new("keys").num_columns(2).spacing([3.0 * GRID, GRID]).min_row_height(2.0 * GRID).show(ui, |ui| {
             let mut row = |keys: &str, meaning: &str| {
                 ui.label(RichText::new(keys).color(muted));
                 ui.label(meaning);
