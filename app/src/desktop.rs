@@ -8,6 +8,7 @@ mod canvas;
 mod controls;
 mod create;
 pub mod kept;
+pub mod laboratory;
 mod messages;
 mod models_panel;
 pub mod page;
@@ -30,12 +31,14 @@ use std::sync::Arc;
 use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
 use flowline_model::weights::hub::Hub;
 
+use crate::Registry;
 use crate::command::command_line;
-use crate::engine::{Backend, Command, Progress};
+use crate::engine::{Backend, Command, Event, Progress};
 use crate::error::Result;
 use crate::library::default_folder;
 use create::Create;
 use kept::{Kept, Store};
+use laboratory::{Laboratory, Surroundings};
 use page::Page;
 use preferences::Preferences;
 use preferences_page::{Known, PreferencesPage};
@@ -96,6 +99,8 @@ pub enum Action {
     CancelCopy,
     /// The messages were read.
     Dismiss,
+    /// Something in the laboratory.
+    Laboratory(laboratory::Action),
 }
 
 /// Something to do one time only.
@@ -126,6 +131,7 @@ pub struct App {
     shortcuts: bool,
     create: Create,
     preferences: PreferencesPage,
+    laboratory: Laboratory,
     kept: Kept,
     /// Where that is kept; `None` where nothing is.
     store: Option<Store>,
@@ -147,6 +153,7 @@ impl App {
             shortcuts: false,
             create: Create::default(),
             preferences: PreferencesPage::default(),
+            laboratory: Laboratory::new(Surroundings::usual(ctx, Registry::builtin())),
             kept: Kept::default(),
             store: None,
             hub: Hub::default(),
@@ -154,6 +161,20 @@ impl App {
             backend: Box::new(backend),
             open_folder,
         }
+    }
+
+    /// The same, with what `registry` offers in its laboratory.
+    #[must_use]
+    pub fn offering(mut self, ctx: &egui::Context, registry: Registry) -> Self {
+        self.laboratory = Laboratory::new(Surroundings::usual(ctx, registry));
+        self
+    }
+
+    /// The same, with this laboratory.
+    #[must_use]
+    pub fn with_laboratory(mut self, surroundings: Surroundings) -> Self {
+        self.laboratory = Laboratory::new(surroundings);
+        self
     }
 
     /// The same program as it was left: with what `file` remembers, which is kept from now on.
@@ -206,6 +227,10 @@ impl App {
             if let Some(model) = self.state.fetched(&event) {
                 self.backend.send(Command::Open(model));
             }
+            if let Event::Laboratory(told) = event {
+                self.laboratory.hear(told);
+                continue;
+            }
             if let Some(shown) = self.state.hear(event) {
                 let request = self.state.work.as_ref().and_then(|work| work.request.as_ref());
                 let size = request.map(|request| (request.width, request.height));
@@ -245,6 +270,11 @@ impl App {
             Page::Create => {
                 let shown = create::Shown { state: &self.state, kept: &self.kept };
                 self.create.show(ui, shown, &mut actions);
+            }
+            Page::Laboratory => {
+                let mut asked = Vec::new();
+                self.laboratory.show(ui, &self.state, &mut asked);
+                actions.extend(asked.into_iter().map(Action::Laboratory));
             }
         }
         actions
@@ -352,6 +382,22 @@ impl App {
             }
             Action::CancelCopy => state.copy_to = None,
             Action::Dismiss => state.messages.clear(),
+            Action::Laboratory(laboratory::Action::UseSigmas(sigmas)) => {
+                if let Some(settings) = &mut state.settings {
+                    settings.follow(sigmas);
+                    self.page = Page::Create;
+                }
+            }
+            Action::Laboratory(laboratory::Action::Make(job)) => {
+                state.begin();
+                self.backend.send(Command::Make(job));
+                self.page = Page::Create;
+            }
+            Action::Laboratory(action) => {
+                if let Some(ask) = self.laboratory.apply(action, &state.job()) {
+                    self.backend.send(Command::Laboratory(ask));
+                }
+            }
         }
     }
 
@@ -382,6 +428,9 @@ impl eframe::App for App {
     /// Also called while the window is hidden, so that nothing piles up.
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.poll(ctx);
+        if self.page == Page::Laboratory {
+            self.laboratory.poll(ctx);
+        }
         if self.state.work.is_some() && ctx.input(|input| input.viewport().close_requested()) {
             // The window closes at once; the engine keeps the best picture so far before the process ends.
             self.backend.send(Command::Stop);

@@ -16,6 +16,7 @@ pub mod drawing;
 pub mod engine;
 pub mod error;
 pub mod grid;
+pub mod laboratory;
 pub mod library;
 pub mod picture;
 pub mod playground;

@@ -159,6 +159,12 @@ pub enum Icon {
     Brush,
     /// Sliders.
     Sliders,
+    /// A flask.
+    Flask,
+    /// A triangle: begin.
+    Play,
+    /// Two bars: wait.
+    Pause,
 }
 
 /// A square button with an icon. `on` is whether it is held down, for buttons that can be.
@@ -204,6 +210,33 @@ pub fn draw(ui: &Ui, icon: Icon, center: Pos2, ink: Color32) {
             for (y, x) in [(-6.0, 3.0), (0.0, -4.0), (6.0, 1.0)] {
                 painter.hline((center.x - 8.0)..=(center.x + 8.0), center.y + y, line);
                 painter.circle_filled(center + Vec2::new(x, y), 2.75, ink);
+            }
+        }
+        Icon::Flask => {
+            let at = |x: f32, y: f32| center + Vec2::new(x, y);
+            let glass = [
+                (-2.5, -8.0),
+                (-2.5, -2.5),
+                (-7.0, 6.0),
+                (-5.5, 8.0),
+                (5.5, 8.0),
+                (7.0, 6.0),
+                (2.5, -2.5),
+                (2.5, -8.0),
+            ];
+            painter.line(glass.map(|(x, y)| at(x, y)).to_vec(), line);
+            painter.line_segment([at(-4.0, -8.0), at(4.0, -8.0)], line);
+            let filling = vec![at(-4.2, 2.5), at(4.2, 2.5), at(6.0, 6.5), at(5.0, 7.5), at(-5.0, 7.5), at(-6.0, 6.5)];
+            painter.add(egui::Shape::convex_polygon(filling, ink, Stroke::NONE));
+        }
+        Icon::Play => {
+            let corners = [(-4.0, -6.0), (6.0, 0.0), (-4.0, 6.0)].map(|(x, y)| center + Vec2::new(x, y));
+            painter.add(egui::Shape::convex_polygon(corners.to_vec(), ink, Stroke::NONE));
+        }
+        Icon::Pause => {
+            for x in [-3.5, 3.5] {
+                let bar = Rect::from_center_size(center + Vec2::new(x, 0.0), Vec2::new(3.5, 11.0));
+                painter.rect_filled(bar, 1.0, ink);
             }
         }
         Icon::Closed | Icon::Open => {

@@ -49,10 +49,26 @@ fn sampling(ui: &mut Ui, offer: &Offer, settings: &mut Settings) {
     if let Some(sampler) = sampler {
         settings.sampler = sampler;
     }
-    row(ui, "Steps", "More steps follow the flow more closely and take longer", |ui| {
-        count(ui, &mut settings.steps, 1..=MOST_STEPS)
-    });
-    selection(ui, "Schedule", &offer.schedules, Some("the model's own"), &mut settings.schedule);
+    match &settings.sigmas {
+        Some(sigmas) => {
+            let steps = sigmas.len().saturating_sub(1);
+            let mut dropped = false;
+            row(ui, "Schedule", "Shaped by hand in the laboratory", |ui| {
+                let button = ui.button(format!("By hand, {steps} steps"));
+                dropped = button.clicked();
+                button.on_hover_text("Click for the model's own schedule")
+            });
+            if dropped {
+                settings.sigmas = None;
+            }
+        }
+        None => {
+            row(ui, "Steps", "More steps follow the flow more closely and take longer", |ui| {
+                count(ui, &mut settings.steps, 1..=MOST_STEPS)
+            });
+            selection(ui, "Schedule", &offer.schedules, Some("the model's own"), &mut settings.schedule);
+        }
+    }
     row(ui, "CFG", "How strongly the picture follows the prompt; 1 is off", |ui| number(ui, &mut settings.cfg, CFG));
     if let Some(guidance) = &mut settings.guidance {
         row(ui, "Guidance", "How strongly the picture follows the prompt, as the model learned it", |ui| {

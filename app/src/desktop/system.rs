@@ -45,9 +45,10 @@ pub fn run(registry: Registry) -> Result<Exit> {
         opened.end();
         let ctx = creation.egui_ctx.clone();
         let waker = Arc::new(move || ctx.request_repaint_after(FRAME));
-        let engine = Rc::new(Engine::start(Setup::usual(registry), waker)?);
+        let engine = Rc::new(Engine::start(Setup::usual(registry.clone()), waker)?);
         let engine = Rc::clone(kept.get_or_init(|| engine));
         let app = App::new(&creation.egui_ctx, engine, Box::new(open_folder)).with_hub(Shelf::usual(true).hub);
+        let app = app.offering(&creation.egui_ctx, registry);
         let app = match kept::usual_place() {
             Some(file) => app.remembering(&creation.egui_ctx, file),
             None => app,
