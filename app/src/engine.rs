@@ -422,6 +422,7 @@ fn no_thread(error: std::io::Error) -> Failure {
 fn stumbled(panic: &(dyn Any + Send)) -> Failure {
     let said = panic.downcast_ref::<&str>().copied();
     let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    let hint = "this is a bug in flowline; please report it. You can go on making pictures";
+    let report = crate::crash::last_report().map(|file| format!(" with {}", file.display())).unwrap_or_default();
+    let hint = format!("this is a bug in flowline; please report it{report}. You can go on making pictures");
     Failure::new(format!("the engine stumbled: {said}"), hint)
 }

@@ -15,6 +15,8 @@ pub enum Page {
     Create,
     /// Where samplers are experimented with.
     Laboratory,
+    /// How the user likes the program.
+    Settings,
 }
 
 /// Width of the rail.
@@ -22,13 +24,14 @@ pub const RAIL: f32 = 9.0 * GRID;
 
 impl Page {
     /// All, in the order of the rail.
-    pub const ALL: [Self; 2] = [Self::Create, Self::Laboratory];
+    pub const ALL: [Self; 3] = [Self::Create, Self::Laboratory, Self::Settings];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "Create",
             Self::Laboratory => "Laboratory",
+            Self::Settings => "Settings",
         }
     }
 
@@ -36,6 +39,7 @@ impl Page {
         match self {
             Self::Create => Icon::Brush,
             Self::Laboratory => Icon::Flask,
+            Self::Settings => Icon::Sliders,
         }
     }
 

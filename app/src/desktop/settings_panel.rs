@@ -1,22 +1,26 @@
 //! The panel of settings, its controls made from what the model offers.
 
-use eframe::egui::{self, Response, RichText, Ui};
+use eframe::egui::{self, Align, Layout, Response, RichText, Ui};
 
 use super::Action;
 use super::controls::{Icon, choose, count, heading, icon_button, number, row, selection, side};
+use super::create::Shown;
+use super::presets::Presets;
 use super::settings::{CFG, GUIDANCE, Keep, MOST_STEPS, Settings, size_presets};
-use super::state::State;
 use super::theme::{self, GRID};
 use crate::engine::Offer;
 
-/// Draws the settings.
-pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
+/// Draws the settings; `presets` are those that have a name.
+pub fn show(ui: &mut Ui, Shown { state, kept }: Shown<'_>, presets: &mut Presets, actions: &mut Vec<Action>) {
     let (Some(offer), Some(before)) = (&state.offer, &state.settings) else {
         ui.weak("The settings appear when the model is open.");
         return;
     };
     let mut settings = before.clone();
-    heading(ui, "Sampling");
+    ui.horizontal(|ui| {
+        heading(ui, "Sampling");
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| presets.show(ui, &kept.presets, actions));
+    });
     sampling(ui, offer, &mut settings);
     if settings.cfg != 1.0 {
         negative(ui, &mut settings);

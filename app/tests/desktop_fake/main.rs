@@ -4,6 +4,7 @@
 mod asking;
 mod choosing;
 mod laboratory;
+mod preferring;
 mod prompting;
 mod showing;
 #[path = "../stand_in/mod.rs"]
