@@ -55,7 +55,7 @@ impl Bench {
         match self {
             Self::Playground => "Playground",
             Self::Verify => "Verify",
-            Self::Schedule => "Schedule",
+            Self::Schedule => "Schedule editor",
             Self::SideBySide => "Side by side",
             Self::Scrubber => "Scrubber",
         }
