@@ -25,7 +25,7 @@ use std::sync::Arc;
 use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
 
 use crate::command::command_line;
-use crate::engine::{Backend, Command, Progress};
+use crate::engine::{Backend, Command, Ending, Progress};
 use crate::error::Result;
 use create::Create;
 use page::Page;
@@ -56,8 +56,8 @@ pub enum Action {
     StopFetching,
     /// Make a picture.
     Make,
-    /// Finish now.
-    Stop,
+    /// End what is being made.
+    End(Ending),
     /// Open the picture's folder and copy its path.
     ShowPlace,
     /// Put the picture on the clipboard.
@@ -183,11 +183,13 @@ impl App {
                 state.begin();
                 self.backend.send(Command::Make(job));
             }
-            Action::Stop => {
-                if let Some(work) = &mut state.work {
-                    work.stopping = true;
+            Action::End(ending) => {
+                if let Some(work) = &mut state.work
+                    && let Some(job) = work.job
+                {
+                    work.ending = Some(ending);
+                    self.backend.send(Command::End(job, ending));
                 }
-                self.backend.send(Command::Stop);
             }
             Action::ShowPlace => self.show_place(ctx),
             Action::CopyPicture => {
@@ -246,10 +248,6 @@ impl eframe::App for App {
     /// Also called while the window is hidden, so that nothing piles up.
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.poll(ctx);
-        if self.state.work.is_some() && ctx.input(|input| input.viewport().close_requested()) {
-            // The window closes at once; the engine keeps the best picture so far before the process ends.
-            self.backend.send(Command::Stop);
-        }
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

@@ -9,8 +9,9 @@ use flowline_model::{Event as Made, Picture, Request, StepDone, catalog};
 use image::RgbImage;
 
 use super::settings::Settings;
-use crate::engine::{Event, Job, Offer, Progress, Stocked};
+use crate::engine::{Ending, Event, Job, Offer, Progress, Stocked};
 use crate::error::Failure;
+use crate::queue::{JobId, JobState, Snapshot};
 
 /// What the window shows.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub struct State {
     pub offer: Option<Arc<Offer>>,
     /// The settings; `None` until the model is open.
     pub settings: Option<Settings>,
+    /// The queue, as it is on the disk.
+    pub queue: Arc<Snapshot>,
     /// What the engine is doing for us; `None` when idle.
     pub work: Option<Work>,
     /// The last finished picture.
@@ -46,8 +49,10 @@ pub struct State {
 pub struct Work {
     /// How far it is.
     pub phase: Phase,
-    /// Whether it was asked to stop.
-    pub stopping: bool,
+    /// The entry of the queue that it is; `None` until the engine has begun it.
+    pub job: Option<JobId>,
+    /// How it was asked to end.
+    pub ending: Option<Ending>,
     /// What is being made; `None` until it is decided.
     pub request: Option<Box<Request>>,
 }
@@ -127,6 +132,15 @@ impl State {
                     self.offer = Some(offer);
                 }
             }
+            Event::Queue(queue) => {
+                self.queue = queue;
+                // Another window may have taken what was just asked for.
+                let unbegun = self.work.as_ref().is_some_and(|work| work.job.is_none());
+                if unbegun && self.queue.ours.is_empty() && !self.lines_up() {
+                    self.work = None;
+                }
+            }
+            Event::Began(id) => self.work = Some(Work { job: Some(id), ..self.work.take().unwrap_or_default() }),
             Event::Started(request) => {
                 if let (Some(settings), Some(&seed)) = (&mut self.settings, request.seeds.first()) {
                     settings.seed.used(seed);
@@ -164,7 +178,8 @@ impl State {
             Event::Copied(Ok(path)) => self.note = Some(format!("Copy saved as {}", path.display())),
             Event::Copied(Err(failure)) => self.fail(&failure),
             Event::Failed(failure) => {
-                self.work = None;
+                // Something else may have failed meanwhile.
+                self.work = self.work.take().filter(|work| work.job.is_some_and(|job| self.queue.ours.contains(&job)));
                 // What could not be opened is not waited for.
                 self.chosen = self.chosen.take().filter(|chosen| !self.is_here(chosen));
                 self.fail(&failure);
@@ -182,9 +197,13 @@ impl State {
                 return None;
             }
             Made::Finished(outcome) => {
-                self.work = None;
+                let ending = self.work.take().and_then(|work| work.ending);
                 if outcome.stopped && outcome.pictures == 0 {
-                    self.note = Some("Stopped before the first step; there is no picture".into());
+                    self.note = match ending {
+                        Some(Ending::Best) => Some("Stopped before the first step; there is no picture".into()),
+                        Some(Ending::Nothing) => Some("Discarded".into()),
+                        Some(Ending::Later) | None => None,
+                    };
                 }
                 return None;
             }
@@ -244,11 +263,18 @@ impl State {
         }
     }
 
+    /// Whether an entry of the queue waits for its turn.
+    pub fn lines_up(&self) -> bool {
+        self.queue.paused.is_none() && self.queue.entries.iter().any(|entry| entry.state == JobState::Waiting)
+    }
+
+    /// Whether the next picture has to wait for others, or for the queue to go on.
+    pub fn is_busy(&self) -> bool {
+        self.work.is_some() || self.queue.paused.is_some() || self.lines_up()
+    }
+
     /// What keeps the next picture from being made; `None` if nothing does.
     pub fn obstacle(&self) -> Option<&'static str> {
-        if self.work.is_some() {
-            return Some("A picture is being made");
-        }
         if self.chosen.as_ref().is_some_and(|chosen| self.is_here(chosen)) {
             return Some("Another model is being opened");
         }
@@ -273,6 +299,10 @@ impl State {
 
     /// A job was sent off.
     pub fn begin(&mut self) {
+        if self.is_busy() {
+            self.note = Some("Added to the queue".into());
+            return;
+        }
         self.work = Some(Work::default());
         self.messages.clear();
         self.note = None;
