@@ -7,9 +7,12 @@
 mod canvas;
 mod controls;
 mod create;
+pub mod kept;
 mod messages;
 mod models_panel;
 pub mod page;
+pub mod preferences;
+mod preferences_page;
 mod progress;
 mod prompt;
 mod result;
@@ -23,12 +26,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
+use flowline_model::weights::hub::Hub;
 
 use crate::command::command_line;
 use crate::engine::{Backend, Command, Ending, Progress};
 use crate::error::Result;
+use crate::library::default_folder;
 use create::Create;
+use kept::{Kept, Store};
 use page::Page;
+use preferences::Preferences;
+use preferences_page::{Known, PreferencesPage};
 use settings::{Settings, nearest_side};
 use state::State;
 pub use system::run;
@@ -44,6 +52,12 @@ pub enum Action {
     Page(Page),
     /// The prompt was changed.
     Prompt(String),
+    /// The preferences were changed.
+    Prefer(Box<Preferences>),
+    /// Keep this token of the Hub's; an empty one takes away what is kept.
+    KeepToken(String),
+    /// A prompt that the model thinks of.
+    Surprise,
     /// The settings were changed.
     Settings(Box<Settings>),
     /// A new random seed.
@@ -99,6 +113,14 @@ pub struct App {
     state: State,
     page: Page,
     create: Create,
+    preferences: PreferencesPage,
+    kept: Kept,
+    /// Where that is kept; `None` where nothing is.
+    store: Option<Store>,
+    /// The Hub as this user has it.
+    hub: Hub,
+    /// Where pictures go unless the user says otherwise.
+    pictures: String,
     backend: Box<dyn Backend>,
     open_folder: OpenFolder,
 }
@@ -111,9 +133,53 @@ impl App {
             state: State::default(),
             page: Page::default(),
             create: Create::default(),
+            preferences: PreferencesPage::default(),
+            kept: Kept::default(),
+            store: None,
+            hub: Hub::default(),
+            pictures: default_folder().path.display().to_string(),
             backend: Box::new(backend),
             open_folder,
         }
+    }
+
+    /// The same program as it was left: with what `file` remembers, which is kept from now on.
+    #[must_use]
+    pub fn remembering(mut self, ctx: &egui::Context, file: PathBuf) -> Self {
+        let (store, kept, failure) = Store::open(file);
+        self.state.prompt.clone_from(&kept.prompt);
+        self.state.restore.clone_from(&kept.settings);
+        (self.store, self.kept) = (Some(store), kept);
+        if let Some(failure) = failure {
+            self.state.fail(&failure);
+        }
+        self.prefer(ctx);
+        self
+    }
+
+    /// The same program with the user's Hub, whose token may be changed.
+    #[must_use]
+    pub fn with_hub(self, hub: Hub) -> Self {
+        Self { hub, ..self }
+    }
+
+    /// Puts the preferences in place.
+    fn prefer(&self, ctx: &egui::Context) {
+        let preferences = &self.kept.preferences;
+        ctx.set_theme(preferences.theme);
+        ctx.set_zoom_factor(preferences.scale());
+    }
+
+    /// Writes down what should be remembered, if it is news.
+    fn remember(&mut self, ctx: &egui::Context) {
+        let Some(store) = &mut self.store else { return };
+        // The scale is also changed by egui's own keys.
+        self.kept.preferences.scale = ctx.zoom_factor();
+        self.kept.prompt.clone_from(&self.state.prompt);
+        if let Some(settings) = &self.state.settings {
+            self.kept.settings = Some(settings.saved());
+        }
+        store.keep(&self.kept);
     }
 
     /// What the window shows.
@@ -143,8 +209,24 @@ impl App {
         egui::Panel::left("rail").exact_size(page::RAIL).resizable(false).frame(rail).show(ui, |ui| {
             page::rail(ui, self.page, &mut actions);
         });
+        if self.page != Page::Create && (!self.state.messages.is_empty() || self.state.note.is_some()) {
+            let foot = egui::Frame::new().fill(palette.panel).inner_margin(egui::Margin::same(2 * GRID as i8));
+            egui::Panel::bottom("notes").resizable(false).frame(foot).show(ui, |ui| {
+                messages::show(ui, &self.state, &mut actions);
+                if let Some(note) = &self.state.note {
+                    ui.weak(note);
+                }
+            });
+        }
         match self.page {
-            Page::Create => self.create.show(ui, &self.state, &mut actions),
+            Page::Settings => {
+                let known = Known { pictures: &self.pictures, token: self.hub.has_token() };
+                self.preferences.show(ui, &self.kept.preferences, &known, &mut actions);
+            }
+            Page::Create => {
+                let shown = create::Shown { state: &self.state, kept: &self.kept };
+                self.create.show(ui, shown, &mut actions);
+            }
         }
         actions
     }
@@ -153,8 +235,28 @@ impl App {
     fn apply(&mut self, ctx: &egui::Context, action: Action) {
         let state = &mut self.state;
         match action {
-            Action::Page(page) => self.page = page,
+            Action::Page(page) => {
+                self.page = page;
+                state.note = None;
+            }
             Action::Prompt(prompt) => state.prompt = prompt,
+            Action::Prefer(preferences) => {
+                self.kept.preferences = *preferences;
+                self.prefer(ctx);
+            }
+            Action::KeepToken(token) => {
+                state.note = Some(if token.is_empty() { "Token taken away" } else { "Token kept" }.into());
+                if let Err(error) = self.hub.keep_token(&token) {
+                    state.note = None;
+                    state.fail(&error.into());
+                }
+            }
+            Action::Surprise => {
+                let reader = state.offer.as_ref().and_then(|offer| offer.reader.as_ref());
+                if let Some(prompt) = reader.and_then(|reader| reader.0.surprise(settings::random())) {
+                    state.prompt = prompt;
+                }
+            }
             Action::Settings(settings) => {
                 let multiple = state.offer.as_ref().map_or(1, |offer| offer.size_multiple);
                 let (width, height) = (nearest_side(settings.width, multiple), nearest_side(settings.height, multiple));
@@ -179,6 +281,7 @@ impl App {
                 self.backend.send(Command::StopFetching);
             }
             Action::Make => {
+                self.kept.used(&state.prompt);
                 let job = state.job();
                 state.begin();
                 self.backend.send(Command::Make(job));
@@ -260,5 +363,6 @@ impl eframe::App for App {
         for action in actions {
             self.apply(&ctx, action);
         }
+        self.remember(&ctx);
     }
 }

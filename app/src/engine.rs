@@ -38,7 +38,7 @@ use ending::Endings;
 use keeping::AtWork;
 pub use keeping::Keeping;
 use mailbox::Mailbox;
-pub use model::{Model, Offer, Open, open_pipeline};
+pub use model::{Model, Offer, Open, Reader, open_pipeline};
 pub use stock::{Progress, Stock, Stocked, UsersStock};
 use worker::{Order, Worker, stumbled};
 

@@ -19,6 +19,12 @@ pub fn heading(ui: &mut Ui, text: &str) -> Response {
     ui.label(egui::RichText::new(text).color(theme::of(ui).muted).size(12.5))
 }
 
+/// A button that stays in the background.
+pub fn quiet(ui: &mut Ui, text: &str) -> Response {
+    let text = egui::RichText::new(text).size(12.5).color(theme::of(ui).accent_line);
+    ui.add(egui::Button::new(text).frame_when_inactive(false).min_size(Vec2::new(0.0, 3.0 * GRID)))
+}
+
 /// A name on the left and its control on the right.
 pub fn row(ui: &mut Ui, name: &str, meaning: &str, control: impl FnOnce(&mut Ui) -> Response) {
     ui.horizontal(|ui| {
@@ -147,6 +153,8 @@ pub enum Icon {
     Open,
     /// A brush.
     Brush,
+    /// Sliders.
+    Sliders,
 }
 
 /// A square button with an icon. `on` is whether it is held down, for buttons that can be.
@@ -187,6 +195,12 @@ pub fn draw(ui: &Ui, icon: Icon, center: Pos2, ink: Color32) {
             painter.line(vec![at(8.0, -8.0), at(-1.0, 1.0)], Stroke::new(2.5, ink));
             let tip = vec![at(-1.5, -1.0), at(1.0, 1.5), at(-3.0, 7.0), at(-8.0, 8.0), at(-6.0, 3.0)];
             painter.add(egui::Shape::convex_polygon(tip, ink, Stroke::NONE));
+        }
+        Icon::Sliders => {
+            for (y, x) in [(-6.0, 3.0), (0.0, -4.0), (6.0, 1.0)] {
+                painter.hline((center.x - 8.0)..=(center.x + 8.0), center.y + y, line);
+                painter.circle_filled(center + Vec2::new(x, y), 2.75, ink);
+            }
         }
         Icon::Closed | Icon::Open => {
             let body = Rect::from_min_size(center + Vec2::new(-6.0, -1.0), Vec2::new(12.0, 8.0));

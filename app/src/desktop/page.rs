@@ -13,6 +13,8 @@ pub enum Page {
     /// Where pictures begin.
     #[default]
     Create,
+    /// How the user likes the program.
+    Settings,
 }
 
 /// Width of the rail.
@@ -20,18 +22,20 @@ pub const RAIL: f32 = 9.0 * GRID;
 
 impl Page {
     /// All, in the order of the rail.
-    pub const ALL: [Self; 1] = [Self::Create];
+    pub const ALL: [Self; 2] = [Self::Create, Self::Settings];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "Create",
+            Self::Settings => "Settings",
         }
     }
 
     fn icon(self) -> Icon {
         match self {
             Self::Create => Icon::Brush,
+            Self::Settings => Icon::Sliders,
         }
     }
 

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use eframe::egui;
 
-use super::App;
+use super::{App, kept};
 use crate::Registry;
 use crate::engine::{Engine, Setup};
 use crate::error::{Exit, Failure, Result};
+use crate::shelf::Shelf;
 
 /// Wakes closer together than this share a frame; nobody sees the difference, and the processor is the sampler's.
 const FRAME: Duration = Duration::from_millis(33);
@@ -45,7 +46,12 @@ pub fn run(registry: Registry) -> Result<Exit> {
         let waker = Arc::new(move || ctx.request_repaint_after(FRAME));
         let engine = Rc::new(Engine::start(Setup::usual(registry), waker)?);
         let engine = Rc::clone(kept.get_or_init(|| engine));
-        Ok(Box::new(App::new(&creation.egui_ctx, engine, Box::new(open_folder))) as Box<dyn eframe::App>)
+        let app = App::new(&creation.egui_ctx, engine, Box::new(open_folder)).with_hub(Shelf::usual(true).hub);
+        let app = match kept::usual_place() {
+            Some(file) => app.remembering(&creation.egui_ctx, file),
+            None => app,
+        };
+        Ok(Box::new(app) as Box<dyn eframe::App>)
     };
     let ended = panic::catch_unwind(AssertUnwindSafe(|| eframe::run_native("Flowline", options, Box::new(create))));
     match ended {

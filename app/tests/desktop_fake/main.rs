@@ -3,6 +3,8 @@
 
 mod asking;
 mod choosing;
+mod preferring;
+mod prompting;
 mod showing;
 #[path = "../stand_in/mod.rs"]
 mod stand_in;
