@@ -15,6 +15,7 @@ pub mod preferences;
 mod preferences_page;
 mod progress;
 mod prompt;
+pub mod queue_panel;
 mod result;
 pub mod settings;
 mod settings_panel;
@@ -32,6 +33,7 @@ use crate::command::command_line;
 use crate::engine::{Backend, Command, Ending, Progress};
 use crate::error::Result;
 use crate::library::default_folder;
+use crate::queue::Ask;
 use create::Create;
 use kept::{Kept, Store};
 use page::Page;
@@ -72,6 +74,8 @@ pub enum Action {
     Make,
     /// End what is being made.
     End(Ending),
+    /// Something about the queue.
+    Queue(queue_panel::Action),
     /// Open the picture's folder and copy its path.
     ShowPlace,
     /// Put the picture on the clipboard.
@@ -194,9 +198,7 @@ impl App {
                 self.backend.send(Command::Open(model));
             }
             if let Some(shown) = self.state.hear(event) {
-                let request = self.state.work.as_ref().and_then(|work| work.request.as_ref());
-                let size = request.map(|request| (request.width, request.height));
-                self.create.take(ctx, shown, size);
+                self.create.take(ctx, shown, self.state.work.as_ref());
             }
         }
     }
@@ -286,6 +288,13 @@ impl App {
                 state.begin();
                 self.backend.send(Command::Make(job));
             }
+            Action::Queue(queue_panel::Action::Ask(ask)) => self.backend.send(Command::Queue(ask)),
+            Action::Queue(queue_panel::Action::Four) => {
+                self.kept.used(&state.prompt);
+                let tasks = state.four();
+                state.begin();
+                self.backend.send(Command::Queue(Ask::Add(tasks)));
+            }
             Action::End(ending) => {
                 if let Some(work) = &mut state.work
                     && let Some(job) = work.job
@@ -351,6 +360,10 @@ impl eframe::App for App {
     /// Also called while the window is hidden, so that nothing piles up.
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.poll(ctx);
+        if ctx.input(|input| input.events.contains(&egui::Event::WindowFocused(true))) {
+            // Another window may have changed the queue meanwhile.
+            self.backend.send(Command::Queue(Ask::Look));
+        }
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

@@ -8,6 +8,7 @@
 
 mod asking;
 mod ending;
+mod grids;
 mod keeping;
 mod mailbox;
 mod making;
@@ -35,6 +36,7 @@ use crate::queue::{Ask, JobId, Queue, Snapshot, Task};
 use asking::Clerk;
 pub use ending::Ending;
 use ending::Endings;
+pub use grids::{MakeGrid, Teller, make_grids, no_grids};
 use keeping::AtWork;
 pub use keeping::Keeping;
 use mailbox::Mailbox;
@@ -123,6 +125,8 @@ pub struct Setup {
     pub library: Library,
     /// How a model is opened.
     pub open: Open,
+    /// How a grid is made.
+    pub make_grid: MakeGrid,
     /// Where models are listed and fetched.
     pub stock: Arc<dyn Stock>,
     /// What is to be made.
@@ -146,6 +150,7 @@ impl Setup {
         Self {
             model: catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned()),
             library: Library::new(Destination::Folder(folder.path), SAVE),
+            make_grid: make_grids(registry.clone(), cache.clone()),
             open: open_pipeline(registry, cache),
             stock: Arc::new(UsersStock),
             queue,
@@ -187,11 +192,12 @@ impl Engine {
     pub fn start(setup: Setup, waker: Waker) -> Result<Self> {
         let (orders, inbox) = mpsc::channel();
         let (alive, ended) = mpsc::channel();
-        let Setup { model, library, open, stock, queue, keeping, notices } = setup;
+        let Setup { model, library, open, make_grid, stock, queue, keeping, notices } = setup;
         let (mailbox, queue) = (Arc::new(Mailbox::new(waker)), Arc::new(queue));
         let (endings, at_work) = (Arc::<Endings>::default(), AtWork::default());
         let worker = Worker {
             open,
+            make_grid,
             library: Arc::new(library),
             queue: Arc::clone(&queue),
             keeping,

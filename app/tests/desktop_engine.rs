@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use flowline::engine::{
     Backend, Command, Ending, Engine, Event, Job, Keeping, Model, Offer, Open, Progress, Setup, Stock, Stocked,
+    no_grids,
 };
 use flowline::error::{Failure, Result};
 use flowline::library::{Destination, Library, SaveOptions};
@@ -131,6 +132,7 @@ impl Bench {
             model: "drawing".into(),
             library,
             open,
+            make_grid: no_grids(),
             stock: Arc::new(Shelf),
             queue,
             keeping: Keeping::default(),
@@ -270,7 +272,8 @@ fn stop_ends_what_is_made_and_the_queue_goes_on() {
     bench.ticks.recv_timeout(PATIENCE).expect("and goes on");
     bench.engine.send(Command::End(JobId(id.0 + 1), Ending::Nothing));
     bench.engine.send(Command::End(id, Ending::Best));
-    let events = bench.until(|event| is_over(event) && matches!(event, Event::Queue(queue) if queue.entries.len() == 2));
+    let events =
+        bench.until(|event| is_over(event) && matches!(event, Event::Queue(queue) if queue.entries.len() == 2));
     let outcomes = events.iter().filter_map(|event| match event {
         Event::Made(Made::Finished(outcome)) => Some((outcome.stopped, outcome.pictures)),
         _ => None,
@@ -344,7 +347,11 @@ fn dropping_the_engine_while_it_works_leaves_the_picture_in_the_queue() {
     let queue = Queue::open(folder.path()).unwrap();
     let snapshot = queue.snapshot();
     let states: Vec<_> = snapshot.entries.iter().map(|entry| entry.state.clone()).collect();
-    assert_eq!((states, snapshot.paused), (vec![JobState::Waiting, JobState::Waiting], None), "and it goes on by itself");
+    assert_eq!(
+        (states, snapshot.paused),
+        (vec![JobState::Waiting, JobState::Waiting], None),
+        "and it goes on by itself"
+    );
     assert_eq!(queue.take().unwrap().map(|entry| entry.id), Some(JobId(1)));
 }
 

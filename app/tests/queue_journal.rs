@@ -258,8 +258,12 @@ fn a_journal_with_a_flipped_byte_loses_the_lines_it_hits_and_no_other() {
             let mut flipped = whole.clone();
             flipped[place] ^= 1 << bit;
             let lost = if place == end - 1 { number..number + 2 } else { number..number + 1 };
-            let without: Vec<u8> =
-                lines.iter().enumerate().filter(|(at, _)| !lost.contains(at)).flat_map(|(_, line)| line.to_vec()).collect();
+            let without: Vec<u8> = lines
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| !lost.contains(at))
+                .flat_map(|(_, line)| line.to_vec())
+                .collect();
             let ((snapshot, told), (expected, _)) = (found(&flipped), found(&without));
             assert_eq!(snapshot, expected, "line {number}, byte {place}, bit {bit}");
             assert_eq!(told, 1, "line {number}, byte {place}, bit {bit}");

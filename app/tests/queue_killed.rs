@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use flowline::engine::{Backend, Command as Say, Engine, Event, Keeping, Setup, UsersStock, open_pipeline};
+use flowline::engine::{Backend, Command as Say, Engine, Event, Keeping, Setup, UsersStock, make_grids, open_pipeline};
 use flowline::library::{Destination, Library, SaveOptions};
 use flowline::queue::{Ask, Job, JobState, Pause, Queue, Task};
 use flowline::{Registry, record};
@@ -47,6 +47,7 @@ fn setup(place: &Path) -> Setup {
         model: "postcard".into(),
         library: Library::new(Destination::Folder(place.join("pictures")), options),
         open: open_pipeline(Registry::builtin(), None),
+        make_grid: make_grids(Registry::builtin(), None),
         stock: Arc::new(UsersStock),
         queue: Queue::open(&place.join("queue")).expect("a queue"),
         keeping: Keeping::EveryStep,
@@ -261,7 +262,8 @@ fn two_programs_on_one_queue_make_every_picture_once() {
         assert!(child.wait().expect("it ends").success(), "{said:?}");
     }
     assert_eq!(pictures(place.path()).len() as u64, JOBS + 1);
-    let began: Vec<usize> = said.iter().map(|said| said.iter().filter(|line| line.starts_with("began")).count()).collect();
+    let began: Vec<usize> =
+        said.iter().map(|said| said.iter().filter(|line| line.starts_with("began")).count()).collect();
     assert_eq!(began.iter().sum::<usize>() as u64, JOBS, "{began:?}");
     assert!(!said.iter().flatten().any(|line| line == "paused"), "nobody crashed");
 }

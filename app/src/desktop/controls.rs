@@ -155,6 +155,10 @@ pub enum Icon {
     Brush,
     /// Sliders.
     Sliders,
+    /// Away to the right.
+    Fold,
+    /// Back from the right.
+    Unfold,
 }
 
 /// A square button with an icon. `on` is whether it is held down, for buttons that can be.
@@ -201,6 +205,11 @@ pub fn draw(ui: &Ui, icon: Icon, center: Pos2, ink: Color32) {
                 painter.hline((center.x - 8.0)..=(center.x + 8.0), center.y + y, line);
                 painter.circle_filled(center + Vec2::new(x, y), 2.75, ink);
             }
+        }
+        Icon::Fold | Icon::Unfold => {
+            let x = if icon == Icon::Fold { 3.0 } else { -3.0 };
+            let at = |x: f32, y: f32| center + Vec2::new(x, y);
+            painter.line(vec![at(-x, -5.0), at(x, 0.0), at(-x, 5.0)], line);
         }
         Icon::Closed | Icon::Open => {
             let body = Rect::from_min_size(center + Vec2::new(-6.0, -1.0), Vec2::new(12.0, 8.0));

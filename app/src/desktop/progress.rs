@@ -41,7 +41,7 @@ pub fn bar(ui: &Ui, area: Rect, work: Option<&Work>) {
 }
 
 /// How much is done, from 0 to 1.
-fn fraction(work: &Work) -> f32 {
+pub fn fraction(work: &Work) -> f32 {
     let of = |done: f64, all: f64| if all > 0.0 { (done / all).clamp(0.0, 1.0) as f32 } else { 0.0 };
     match &work.phase {
         Phase::Waiting | Phase::Encoding | Phase::Beginning => 0.0,

@@ -9,9 +9,10 @@ use flowline_model::{Event as Made, Picture, Request, StepDone, catalog};
 use image::RgbImage;
 
 use super::settings::{Saved, Settings};
+use crate::cli::asked::counted_on;
 use crate::engine::{Ending, Event, Job, Offer, Progress, Stocked};
 use crate::error::Failure;
-use crate::queue::{JobId, JobState, Snapshot};
+use crate::queue::{JobId, JobState, Snapshot, Task};
 
 /// What the window shows.
 #[derive(Debug, Default)]
@@ -304,8 +305,25 @@ impl State {
         Box::new(Job { model, draft })
     }
 
+    /// The next job with four seeds: those after the one that was chosen, else four random ones.
+    pub fn four(&self) -> Vec<Task> {
+        let job = self.job();
+        let seeds = job.draft.seeds.first().and_then(|first| counted_on(*first, 4).ok());
+        let of = |at: usize| {
+            let mut job = (*job).clone();
+            if let Some(seed) = seeds.as_ref().and_then(|seeds| seeds.get(at)) {
+                job.draft.seeds = vec![*seed];
+            }
+            Task::Pictures(job)
+        };
+        (0..4).map(of).collect()
+    }
+
     /// A job was sent off.
     pub fn begin(&mut self) {
+        if let Some(settings) = &mut self.settings {
+            settings.seed.sent();
+        }
         if self.is_busy() {
             self.note = Some("Added to the queue".into());
             return;
@@ -330,7 +348,7 @@ impl State {
 }
 
 /// Errors and warnings are written in lower case for the command line; here they stand alone.
-fn sentence(text: &str) -> String {
+pub fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     match characters.next() {
         // A name that starts a message keeps its spelling; a plain word gets its capital.

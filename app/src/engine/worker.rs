@@ -12,7 +12,7 @@ use super::ending::Endings;
 use super::keeping::AtWork;
 use super::mailbox::Mailbox;
 use super::making::{End, unfinished};
-use super::{Event, Keeping, Model, Offer, Open};
+use super::{Event, Keeping, MakeGrid, Model, Offer, Open};
 use crate::error::{Failure, Result};
 use crate::library::Library;
 use crate::queue::{Entry, Queue, Task};
@@ -28,6 +28,7 @@ pub(super) enum Order {
 /// What lives on the thread.
 pub(super) struct Worker {
     pub(super) open: Open,
+    pub(super) make_grid: MakeGrid,
     pub(super) library: Arc<Library>,
     pub(super) queue: Arc<Queue>,
     pub(super) keeping: Keeping,
@@ -95,7 +96,7 @@ impl Worker {
             // Somebody paused between taking it and here.
             _ if worker.queue.snapshot().paused.is_some() => Ok(worker.nothing_made(End::Later)),
             Task::Pictures(job) => worker.pictures(entry, job),
-            Task::Grid(_) => Err(Failure::new("grids", "")),
+            Task::Grid(grid) => worker.grid(entry.id, grid),
         });
         // From here on the queue alone knows about it.
         let ours = self.at_work.lock().take().is_some();

@@ -129,7 +129,11 @@ impl Entries {
             if let Some(request) = request.clone() {
                 changes.push(Change::Decide { id, request });
             }
-            changes.extend(pictures.iter().map(|(index, path)| Change::Named { id, index: *index, path: path.clone() }));
+            changes.extend(pictures.iter().map(|(index, path)| Change::Named {
+                id,
+                index: *index,
+                path: path.clone(),
+            }));
             if let Some((index, path)) = naming.clone() {
                 changes.push(Change::Naming { id, index, path });
             }

@@ -10,7 +10,8 @@ use flowline_model::Warning;
 /// # Errors
 /// The warning.
 pub fn queue_folder() -> Result<PathBuf, Warning> {
-    let off = |why: &str| Warning::new("queue-forgets", format!("the queue is forgotten when the window closes: {why}"));
+    let off =
+        |why: &str| Warning::new("queue-forgets", format!("the queue is forgotten when the window closes: {why}"));
     let given = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     // As with the cache: whoever took HOME away did it for a reason.
     if cfg!(unix) && !given("HOME") && !given("XDG_STATE_HOME") {

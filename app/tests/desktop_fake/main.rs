@@ -5,6 +5,7 @@ mod asking;
 mod choosing;
 mod preferring;
 mod prompting;
+mod queueing;
 mod showing;
 #[path = "../stand_in/mod.rs"]
 mod stand_in;
