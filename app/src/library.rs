@@ -108,6 +108,14 @@ impl Library {
         atomic::probe(above).map_err(|error| unwritable(above, &error))
     }
 
+    /// Takes away what programs that were killed left half-written where pictures go.
+    pub fn sweep(&self) {
+        if let Some(folder) = self.destination.folder() {
+            // What cannot be taken away harms nobody.
+            let _ = atomic::sweep(here(folder));
+        }
+    }
+
     /// Saves a picture and says where. The file is whole or not there.
     ///
     /// # Errors

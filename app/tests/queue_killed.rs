@@ -210,6 +210,8 @@ fn killed_at_any_moment_the_queue_loses_no_picture_and_makes_none_twice() {
         }
         let made = pictures(place.path());
         assert!(made == expected, "pictures differ, or are lost: {:?}", made.keys());
+        let files = std::fs::read_dir(place.path().join("pictures")).expect("a folder").count();
+        assert_eq!(files, made.len(), "nothing half-written is left");
         let queue = Queue::open(&place.path().join("queue")).expect("a queue");
         assert!(queue.snapshot().entries.iter().all(|entry| matches!(entry.state, JobState::Done(_))));
         assert_eq!(queue.warnings(), [], "the journal is whole");

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use eframe::egui::accesskit::Role;
 use eframe::egui::{
     self, Align, Color32, ColorImage, CornerRadius, Layout, Rect, RichText, Sense, Stroke, StrokeKind, TextureHandle,
-    TextureOptions, Ui, Vec2, WidgetInfo, WidgetType,
+    TextureOptions, Ui, Vec2, WidgetInfo,
 };
 use image::RgbImage;
 use image::imageops::{self, FilterType};
@@ -127,9 +128,7 @@ impl QueuePanel {
         let size = Vec2::new(ui.available_width(), THUMBNAIL + GRID);
         let (rect, response) = ui.allocate_exact_size(size, Sense::click());
         let (title, below) = (title(entry), below(state, entry));
-        response.widget_info(|| {
-            WidgetInfo::selected(WidgetType::SelectableLabel, true, chosen, format!("{title}, {}", below.text))
-        });
+        response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, format!("{title}, {}", below.text)));
         if response.clicked() {
             self.chosen = if chosen { None } else { Some(entry.id) };
         }

@@ -44,6 +44,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Works until nobody can ask for anything any more.
     pub(super) fn run(mut self, inbox: &Receiver<Order>) {
+        self.library.sweep();
         while !self.endings.is_leaving() {
             // Whoever chooses a model does not wait for the whole queue.
             while let Ok(order) = inbox.try_recv() {
