@@ -8,17 +8,20 @@ mod canvas;
 mod controls;
 mod create;
 pub mod kept;
+pub mod laboratory;
 mod messages;
 mod models_panel;
 pub mod page;
 pub mod preferences;
 mod preferences_page;
+mod presets;
 mod progress;
 mod prompt;
 pub mod queue_panel;
 mod result;
 pub mod settings;
 mod settings_panel;
+mod shortcuts;
 pub mod state;
 mod system;
 mod theme;
@@ -29,13 +32,15 @@ use std::sync::Arc;
 use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
 use flowline_model::weights::hub::Hub;
 
+use crate::Registry;
 use crate::command::command_line;
-use crate::engine::{Backend, Command, Ending, Progress};
+use crate::engine::{Backend, Command, Ending, Event, Progress};
 use crate::error::Result;
 use crate::library::default_folder;
 use crate::queue::Ask;
 use create::Create;
 use kept::{Kept, Store};
+use laboratory::{Laboratory, Surroundings};
 use page::Page;
 use preferences::Preferences;
 use preferences_page::{Known, PreferencesPage};
@@ -58,6 +63,14 @@ pub enum Action {
     Prefer(Box<Preferences>),
     /// Keep this token of the Hub's; an empty one takes away what is kept.
     KeepToken(String),
+    /// Show the sheet of keys, or no longer.
+    Shortcuts(bool),
+    /// Keep the settings under this name.
+    KeepPreset(String),
+    /// Set everything as it was kept under this name.
+    UsePreset(String),
+    /// Take what was kept under this name away.
+    RemovePreset(String),
     /// A prompt that the model thinks of.
     Surprise,
     /// The settings were changed.
@@ -90,6 +103,8 @@ pub enum Action {
     CancelCopy,
     /// The messages were read.
     Dismiss,
+    /// Something in the laboratory.
+    Laboratory(laboratory::Action),
 }
 
 /// Something to do one time only.
@@ -116,8 +131,11 @@ pub type OpenFolder = Box<dyn Fn(&Path) -> Result<()>>;
 pub struct App {
     state: State,
     page: Page,
+    /// Whether the sheet of keys is open.
+    shortcuts: bool,
     create: Create,
     preferences: PreferencesPage,
+    laboratory: Laboratory,
     kept: Kept,
     /// Where that is kept; `None` where nothing is.
     store: Option<Store>,
@@ -136,8 +154,10 @@ impl App {
         Self {
             state: State::default(),
             page: Page::default(),
+            shortcuts: false,
             create: Create::default(),
             preferences: PreferencesPage::default(),
+            laboratory: Laboratory::new(Surroundings::usual(ctx, Registry::builtin())),
             kept: Kept::default(),
             store: None,
             hub: Hub::default(),
@@ -145,6 +165,20 @@ impl App {
             backend: Box::new(backend),
             open_folder,
         }
+    }
+
+    /// The same, with what `registry` offers in its laboratory.
+    #[must_use]
+    pub fn offering(mut self, ctx: &egui::Context, registry: Registry) -> Self {
+        self.laboratory = Laboratory::new(Surroundings::usual(ctx, registry));
+        self
+    }
+
+    /// The same, with this laboratory.
+    #[must_use]
+    pub fn with_laboratory(mut self, surroundings: Surroundings) -> Self {
+        self.laboratory = Laboratory::new(surroundings);
+        self
     }
 
     /// The same program as it was left: with what `file` remembers, which is kept from now on.
@@ -197,6 +231,10 @@ impl App {
             if let Some(model) = self.state.fetched(&event) {
                 self.backend.send(Command::Open(model));
             }
+            if let Event::Laboratory(told) = event {
+                self.laboratory.hear(told);
+                continue;
+            }
             if let Some(shown) = self.state.hear(event) {
                 self.create.take(ctx, shown, self.state.work.as_ref());
             }
@@ -206,6 +244,12 @@ impl App {
     /// Draws everything and returns what was asked for.
     fn draw(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
         let mut actions = Vec::new();
+        if shortcuts::asked(ui) {
+            actions.push(Action::Shortcuts(!self.shortcuts));
+        }
+        if self.shortcuts && !shortcuts::show(ui) {
+            actions.push(Action::Shortcuts(false));
+        }
         let palette = theme::of(ui);
         let rail = egui::Frame::new().fill(palette.panel).inner_margin(egui::Margin::symmetric(0, GRID as i8));
         egui::Panel::left("rail").exact_size(page::RAIL).resizable(false).frame(rail).show(ui, |ui| {
@@ -228,6 +272,11 @@ impl App {
             Page::Create => {
                 let shown = create::Shown { state: &self.state, kept: &self.kept };
                 self.create.show(ui, shown, &mut actions);
+            }
+            Page::Laboratory => {
+                let mut asked = Vec::new();
+                self.laboratory.show(ui, &self.state, &mut asked);
+                actions.extend(asked.into_iter().map(Action::Laboratory));
             }
         }
         actions
@@ -253,6 +302,20 @@ impl App {
                     state.fail(&error.into());
                 }
             }
+            Action::Shortcuts(open) => self.shortcuts = open,
+            Action::KeepPreset(name) => {
+                if let Some(settings) = &state.settings {
+                    self.kept.presets.insert(name, settings.saved());
+                }
+            }
+            Action::UsePreset(name) => {
+                if let (Some(saved), Some(settings), Some(offer)) =
+                    (self.kept.presets.get(&name), state.settings.clone(), &state.offer)
+                {
+                    state.settings = Some(settings.with(saved, offer));
+                }
+            }
+            Action::RemovePreset(name) => drop(self.kept.presets.remove(&name)),
             Action::Surprise => {
                 let reader = state.offer.as_ref().and_then(|offer| offer.reader.as_ref());
                 if let Some(prompt) = reader.and_then(|reader| reader.0.surprise(settings::random())) {
@@ -330,6 +393,22 @@ impl App {
             }
             Action::CancelCopy => state.copy_to = None,
             Action::Dismiss => state.messages.clear(),
+            Action::Laboratory(laboratory::Action::UseSigmas(sigmas)) => {
+                if let Some(settings) = &mut state.settings {
+                    settings.follow(sigmas);
+                    self.page = Page::Create;
+                }
+            }
+            Action::Laboratory(laboratory::Action::Make(job)) => {
+                state.begin();
+                self.backend.send(Command::Make(job));
+                self.page = Page::Create;
+            }
+            Action::Laboratory(action) => {
+                if let Some(ask) = self.laboratory.apply(action, &state.job()) {
+                    self.backend.send(Command::Laboratory(ask));
+                }
+            }
         }
     }
 
@@ -363,6 +442,9 @@ impl eframe::App for App {
         if ctx.input(|input| input.events.contains(&egui::Event::WindowFocused(true))) {
             // Another window may have changed the queue meanwhile.
             self.backend.send(Command::Queue(Ask::Look));
+        }
+        if self.page == Page::Laboratory {
+            self.laboratory.poll(ctx);
         }
     }
 

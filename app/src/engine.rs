@@ -10,6 +10,7 @@ mod asking;
 mod ending;
 mod grids;
 mod keeping;
+pub mod laboratory;
 mod mailbox;
 mod making;
 mod model;
@@ -66,6 +67,8 @@ pub enum Command {
         /// The file to write; if it is taken, the next free name beside it.
         path: PathBuf,
     },
+    /// Something for the laboratory.
+    Laboratory(laboratory::Ask),
 }
 
 /// What the engine says.
@@ -91,6 +94,8 @@ pub enum Event {
     Fetched(String, Result<ControlFlow<()>>),
     /// What became of [`Command::SaveCopy`].
     Copied(Result<PathBuf>),
+    /// Something for the laboratory.
+    Laboratory(laboratory::Told),
     /// An entry of the queue, a change of it, or the opening of a model came to nothing.
     Failed(Failure),
 }
@@ -179,6 +184,9 @@ pub struct Engine {
     queue: Arc<Queue>,
     endings: Arc<Endings>,
     at_work: AtWork,
+    /// How often an experiment was asked for, and up to which they are to be finished.
+    experiments: AtomicU64,
+    halted: Arc<AtomicU64>,
     /// Every thread of the engine holds a clone of `alive` and never sends.
     alive: Option<Sender<()>>,
     ended: Receiver<()>,
@@ -195,6 +203,7 @@ impl Engine {
         let Setup { model, library, open, make_grid, stock, queue, keeping, notices } = setup;
         let (mailbox, queue) = (Arc::new(Mailbox::new(waker)), Arc::new(queue));
         let (endings, at_work) = (Arc::<Endings>::default(), AtWork::default());
+        let halted = Arc::<AtomicU64>::default();
         let worker = Worker {
             open,
             make_grid,
@@ -206,6 +215,8 @@ impl Engine {
             endings: Arc::clone(&endings),
             at_work: at_work.clone(),
             give_up: Arc::default(),
+            halted: Arc::clone(&halted),
+            bench: laboratory::Bench::default(),
         };
         for warning in notices {
             mailbox.post(Event::Made(flowline_model::Event::Warning(warning)));
@@ -228,8 +239,21 @@ impl Engine {
         first.map_err(|_| Failure::new("the engine has ended", "start the program again"))?;
         thread::Builder::new().name("engine".into()).spawn(run).map_err(no_thread)?;
         let (fetches, stopped_fetches) = Default::default();
-        let alive = Some(alive);
-        Ok(Self { clerk, stock, fetches, stopped_fetches, mailbox, queue, endings, at_work, alive, ended })
+        let (alive, experiments) = (Some(alive), AtomicU64::new(0));
+        Ok(Self {
+            clerk,
+            stock,
+            fetches,
+            stopped_fetches,
+            mailbox,
+            queue,
+            endings,
+            at_work,
+            experiments,
+            halted,
+            alive,
+            ended,
+        })
     }
 
     /// Fetches on a thread of its own: pictures are made meanwhile.
@@ -279,13 +303,20 @@ impl Backend for Engine {
         match command {
             Command::Make(job) => self.clerk.ask(Ask::Add(vec![Task::Pictures(*job)])),
             Command::Queue(ask) => self.clerk.ask(ask),
-            Command::Open(model) => self.clerk.open(model),
+            Command::Open(model) => self.clerk.order(Order::Open(model)),
             Command::End(id, ending) => self.endings.ask(id, ending),
             Command::Fetch(name) => self.fetch(name),
             Command::StopFetching => {
                 self.stopped_fetches.store(self.fetches.load(Ordering::SeqCst), Ordering::SeqCst);
             }
             Command::SaveCopy { picture, path } => self.save_copy(picture, path),
+            Command::Laboratory(laboratory::Ask::Stop) => {
+                self.halted.store(self.experiments.load(Ordering::SeqCst), Ordering::SeqCst);
+            }
+            Command::Laboratory(ask) => {
+                let number = self.experiments.fetch_add(1, Ordering::SeqCst) + 1;
+                self.clerk.order(Order::Experiment(number, ask));
+            }
         }
     }
 

@@ -22,7 +22,11 @@ pub fn heading(ui: &mut Ui, text: &str) -> Response {
 /// A button that stays in the background.
 pub fn quiet(ui: &mut Ui, text: &str) -> Response {
     let text = egui::RichText::new(text).size(12.5).color(theme::of(ui).accent_line);
-    ui.add(egui::Button::new(text).frame_when_inactive(false).min_size(Vec2::new(0.0, 3.0 * GRID)))
+    ui.scope(|ui| {
+        ui.spacing_mut().button_padding.x = GRID / 2.0;
+        ui.add(egui::Button::new(text).frame_when_inactive(false).min_size(Vec2::new(0.0, 3.0 * GRID)))
+    })
+    .inner
 }
 
 /// A name on the left and its control on the right.
@@ -159,6 +163,12 @@ pub enum Icon {
     Fold,
     /// Back from the right.
     Unfold,
+    /// A flask.
+    Flask,
+    /// A triangle: begin.
+    Play,
+    /// Two bars: wait.
+    Pause,
 }
 
 /// A square button with an icon. `on` is whether it is held down, for buttons that can be.
@@ -210,6 +220,33 @@ pub fn draw(ui: &Ui, icon: Icon, center: Pos2, ink: Color32) {
             let x = if icon == Icon::Fold { 3.0 } else { -3.0 };
             let at = |x: f32, y: f32| center + Vec2::new(x, y);
             painter.line(vec![at(-x, -5.0), at(x, 0.0), at(-x, 5.0)], line);
+        }
+        Icon::Flask => {
+            let at = |x: f32, y: f32| center + Vec2::new(x, y);
+            let glass = [
+                (-2.5, -8.0),
+                (-2.5, -2.5),
+                (-7.0, 6.0),
+                (-5.5, 8.0),
+                (5.5, 8.0),
+                (7.0, 6.0),
+                (2.5, -2.5),
+                (2.5, -8.0),
+            ];
+            painter.line(glass.map(|(x, y)| at(x, y)).to_vec(), line);
+            painter.line_segment([at(-4.0, -8.0), at(4.0, -8.0)], line);
+            let filling = vec![at(-4.2, 2.5), at(4.2, 2.5), at(6.0, 6.5), at(5.0, 7.5), at(-5.0, 7.5), at(-6.0, 6.5)];
+            painter.add(egui::Shape::convex_polygon(filling, ink, Stroke::NONE));
+        }
+        Icon::Play => {
+            let corners = [(-4.0, -6.0), (6.0, 0.0), (-4.0, 6.0)].map(|(x, y)| center + Vec2::new(x, y));
+            painter.add(egui::Shape::convex_polygon(corners.to_vec(), ink, Stroke::NONE));
+        }
+        Icon::Pause => {
+            for x in [-3.5, 3.5] {
+                let bar = Rect::from_center_size(center + Vec2::new(x, 0.0), Vec2::new(3.5, 11.0));
+                painter.rect_filled(bar, 1.0, ink);
+            }
         }
         Icon::Closed | Icon::Open => {
             let body = Rect::from_min_size(center + Vec2::new(-6.0, -1.0), Vec2::new(12.0, 8.0));

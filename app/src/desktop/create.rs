@@ -4,6 +4,7 @@ use eframe::egui::{self, Ui};
 
 use super::canvas::Canvas;
 use super::kept::Kept;
+use super::presets::Presets;
 use super::queue_panel::QueuePanel;
 use super::state::{self, State, Work};
 use super::theme::{self, GRID};
@@ -15,6 +16,7 @@ pub struct Create {
     canvas: Canvas,
     prompt: prompt::Editor,
     queue: QueuePanel,
+    presets: Presets,
     /// Puts the cursor into the path of a copy.
     focus_copy: Once,
     /// Height of the foot when it was last drawn.
@@ -48,7 +50,7 @@ impl Create {
 
     /// Draws the page.
     pub fn show(&mut self, ui: &mut Ui, shown: Shown<'_>, actions: &mut Vec<Action>) {
-        let Self { canvas, prompt, queue, focus_copy, foot: height } = self;
+        let Self { canvas, prompt, queue, presets, focus_copy, foot: height } = self;
         let Shown { state, kept } = shown;
         // Before the text fields see it, so that no line is broken; an input method's own keys never come this way.
         if ui.input_mut(|input| input.consume_shortcut(&MAKE)) && state.obstacle().is_none() {
@@ -66,7 +68,7 @@ impl Create {
             settings.show(ui, |ui| {
                 lane.show(ui, |ui| {
                     models_panel::show(ui, state, actions);
-                    settings_panel::show(ui, state, actions);
+                    settings_panel::show(ui, shown, presets, actions);
                 })
             });
         });

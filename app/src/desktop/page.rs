@@ -13,6 +13,8 @@ pub enum Page {
     /// Where pictures begin.
     #[default]
     Create,
+    /// Where samplers are experimented with.
+    Laboratory,
     /// How the user likes the program.
     Settings,
 }
@@ -22,12 +24,13 @@ pub const RAIL: f32 = 9.0 * GRID;
 
 impl Page {
     /// All, in the order of the rail.
-    pub const ALL: [Self; 2] = [Self::Create, Self::Settings];
+    pub const ALL: [Self; 3] = [Self::Create, Self::Laboratory, Self::Settings];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "Create",
+            Self::Laboratory => "Laboratory",
             Self::Settings => "Settings",
         }
     }
@@ -35,6 +38,7 @@ impl Page {
     fn icon(self) -> Icon {
         match self {
             Self::Create => Icon::Brush,
+            Self::Laboratory => Icon::Flask,
             Self::Settings => Icon::Sliders,
         }
     }

@@ -126,22 +126,26 @@ fn appearance(ui: &mut Ui, next: &mut Preferences) {
     });
     row(ui, "Scale", "How large everything is drawn; also Ctrl and plus, minus or 0", |ui| {
         let scale = egui::DragValue::new(&mut next.scale).range(SCALES).speed(0.01).max_decimals(2);
-        ui.add_sized([12.0 * GRID, ui.spacing().interact_size.y], scale.update_while_editing(false))
+        ui.add_sized([14.0 * GRID, ui.spacing().interact_size.y], scale.update_while_editing(false))
     });
 }
 
 fn computer(ui: &mut Ui, next: &mut Preferences) {
     // 0 stands for "decide yourself": a field that can be empty would be one more control.
+    let or = |zero: &'static str, unit: &'static str| {
+        move |n: f64, _| if n == 0.0 { zero.to_owned() } else { format!("{}{unit}", (n * 10.0).round() / 10.0) }
+    };
     row(ui, "Threads", "How many compute; 0 for one a core", |ui| {
         let mut threads = next.threads.unwrap_or(0);
-        let response = amount(ui, egui::DragValue::new(&mut threads).range(0..=1024).speed(0.05));
+        let field = egui::DragValue::new(&mut threads).range(0..=1024).speed(0.05);
+        let response = amount(ui, field.custom_formatter(or("one a core", "")));
         next.threads = (threads > 0).then_some(threads);
         response
     });
     row(ui, "Memory", "The most memory the program takes, GiB; 0 for what the system can give", |ui| {
         let mut memory = next.memory.unwrap_or(0.0);
-        let field = egui::DragValue::new(&mut memory).range(0.0..=4096.0).speed(0.1).suffix(" GiB").max_decimals(1);
-        let response = amount(ui, field);
+        let field = egui::DragValue::new(&mut memory).range(0.0..=4096.0).speed(0.1).max_decimals(1);
+        let response = amount(ui, field.custom_formatter(or("all there is", " GiB")));
         next.memory = (memory > 0.0).then_some(memory);
         response
     });
@@ -150,7 +154,7 @@ fn computer(ui: &mut Ui, next: &mut Preferences) {
 }
 
 fn amount(ui: &mut Ui, field: egui::DragValue<'_>) -> egui::Response {
-    ui.add_sized([12.0 * GRID, ui.spacing().interact_size.y], field.update_while_editing(false))
+    ui.add_sized([14.0 * GRID, ui.spacing().interact_size.y], field.update_while_editing(false))
 }
 
 fn section(ui: &mut Ui, name: &str, note: &str) {

@@ -185,6 +185,8 @@ impl State {
             }
             Event::Copied(Ok(path)) => self.note = Some(format!("Copy saved as {}", path.display())),
             Event::Copied(Err(failure)) => self.fail(&failure),
+            // The laboratory's own.
+            Event::Laboratory(_) => {}
             Event::Failed(failure) => {
                 // Something else may have failed meanwhile.
                 self.work = self.work.take().filter(|work| work.job.is_some_and(|job| self.queue.ours.contains(&job)));

@@ -32,6 +32,7 @@ pub fn run(registry: Registry) -> Result<Exit> {
     let viewport = egui::ViewportBuilder::default()
         .with_title("Flowline")
         .with_app_id("flowline")
+        .with_icon(icon())
         .with_inner_size([1120.0, 760.0])
         .with_min_inner_size([840.0, 560.0]);
     let options = eframe::NativeOptions { viewport, renderer: eframe::Renderer::Glow, ..Default::default() };
@@ -44,9 +45,10 @@ pub fn run(registry: Registry) -> Result<Exit> {
         opened.end();
         let ctx = creation.egui_ctx.clone();
         let waker = Arc::new(move || ctx.request_repaint_after(FRAME));
-        let engine = Rc::new(Engine::start(Setup::usual(registry), waker)?);
+        let engine = Rc::new(Engine::start(Setup::usual(registry.clone()), waker)?);
         let engine = Rc::clone(kept.get_or_init(|| engine));
         let app = App::new(&creation.egui_ctx, engine, Box::new(open_folder)).with_hub(Shelf::usual(true).hub);
+        let app = app.offering(&creation.egui_ctx, registry);
         let app = match kept::usual_place() {
             Some(file) => app.remembering(&creation.egui_ctx, file),
             None => app,
@@ -68,6 +70,19 @@ pub fn run(registry: Registry) -> Result<Exit> {
             None => panic::resume_unwind(panic),
         },
     }
+}
+
+/// The program's icon.
+fn icon() -> egui::IconData {
+    let png = include_bytes!("../../../assets/desktop/flowline.png");
+    // A picture of ours: should it ever be none, the system has an icon of its own.
+    image::load_from_memory(png).map_or_else(
+        |_| egui::IconData::default(),
+        |icon| {
+            let (width, height) = (icon.width(), icon.height());
+            egui::IconData { rgba: icon.into_rgba8().into_raw(), width, height }
+        },
+    )
 }
 
 /// While the window is being opened, panics are noted instead of printed.

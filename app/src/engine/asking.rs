@@ -32,7 +32,7 @@ pub(super) struct Clerk {
 
 enum Asked {
     Queue(Ask),
-    Open(String),
+    Order(Order),
 }
 
 impl Clerk {
@@ -44,7 +44,7 @@ impl Clerk {
                 match asked {
                     Asked::Queue(ask) => desk.change(ask),
                     // The engine's thread has ended only if the program ends.
-                    Asked::Open(model) => drop(desk.orders.send(Order::Open(model))),
+                    Asked::Order(order) => drop(desk.orders.send(order)),
                 }
             }
             drop(desk.alive);
@@ -57,8 +57,9 @@ impl Clerk {
         self.send(Asked::Queue(ask));
     }
 
-    pub(super) fn open(&self, model: String) {
-        self.send(Asked::Open(model));
+    /// Something for the engine's own thread.
+    pub(super) fn order(&self, order: Order) {
+        self.send(Asked::Order(order));
     }
 
     fn send(&self, asked: Asked) {

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use flowline_model::{Event as Made, Kept, Outcome, Picture, Request, Warning};
+use flowline_model::{Event as Made, Kept, Outcome, Picture, Request, StepDone, Warning};
 
+use super::ending::Endings;
 use super::keeping::{Keeper, Pace, Unfinished};
+use super::laboratory::{Bench, Told};
+use super::mailbox::Mailbox;
 use super::worker::Worker;
 use super::{Ending, Event, Model};
 use crate::error::{Failure, Result};
@@ -41,15 +44,22 @@ struct Came {
 impl Worker {
     /// Makes the pictures of an entry that are not there yet.
     pub(super) fn pictures(&mut self, entry: &Entry, job: &Job) -> Result<End> {
-        let id = entry.id;
-        if let Some(ending) = self.endings.of(id) {
+        if let Some(ending) = self.endings.of(entry.id) {
             return Ok(self.nothing_made(ended(Some(ending), &Came::default(), usize::MAX)));
         }
         self.library.check()?;
-        let Self { library, queue, mailbox, endings, at_work, keeping, give_up, .. } = self;
-        let (library, queue, mailbox) = (Arc::clone(library), Arc::clone(queue), Arc::clone(mailbox));
-        let (endings, at_work, give_up) = (Arc::clone(endings), at_work.clone(), Arc::clone(give_up));
-        let pace = Pace::new(*keeping);
+        // Beside the model for as long as that works.
+        let mut bench = std::mem::take(&mut self.bench);
+        let made = self.pictures_beside(&mut bench, entry, job);
+        self.bench = bench;
+        made
+    }
+
+    fn pictures_beside(&mut self, bench: &mut Bench, entry: &Entry, job: &Job) -> Result<End> {
+        let id = entry.id;
+        let (library, queue, mailbox) = (Arc::clone(&self.library), Arc::clone(&self.queue), Arc::clone(&self.mailbox));
+        let (endings, at_work, give_up) = (Arc::clone(&self.endings), self.at_work.clone(), Arc::clone(&self.give_up));
+        let pace = Pace::new(self.keeping);
         let model = self.open(&job.model)?;
         // What was begun goes on with what was decided then, the seed above all.
         let begun = entry.request.as_ref();
@@ -62,64 +72,121 @@ impl Worker {
         for warning in resolved.warnings {
             mailbox.post(Event::Made(Made::Warning(warning)));
         }
-        let mut came = there(&queue, entry, &request)?;
-        let before = came.pictures;
-        let rest = Request { seeds: request.seeds.iter().copied().skip(before).collect(), ..request.clone() };
+        let wanted = request.seeds.len();
+        let came = there(&queue, entry, &request)?;
+        let rest = Request { seeds: request.seeds.iter().copied().skip(came.pictures).collect(), ..request.clone() };
         if rest.seeds.is_empty() || came.stopped {
-            let outcome = Outcome { pictures: 0, stopped: came.stopped, ..Outcome::default() };
-            mailbox.post(Event::Made(Made::Finished(outcome)));
-            return Ok(ended(None, &came, request.seeds.len()));
+            mailbox.post(Event::Made(Made::Finished(Outcome { stopped: came.stopped, ..Outcome::default() })));
+            return Ok(ended(None, &came, wanted));
         }
-        go_on(model, &queue, id);
+        bench.prepare(model, &request)?;
+        model.keep(true);
+        if let Some(evaluations) = go_on(model, &queue, id) {
+            bench.go_on(evaluations);
+        }
         give_up.store(false, Ordering::SeqCst);
-        let mut keeper = Keeper { queue: &queue, at_work: &at_work, id, pace, last: Instant::now() };
-        let (mut ticking, mut unkept) = (false, false);
+        let mut making = Making {
+            request: &request,
+            model: &job.model,
+            library: &library,
+            mailbox: &mailbox,
+            endings: &endings,
+            keeper: Keeper { queue: &queue, at_work: &at_work, id, pace, last: Instant::now() },
+            bench: &mut *bench,
+            before: came.pictures,
+            came,
+            ticking: false,
+            unkept: false,
+        };
         let made = model.generate(&rest, &mut |event| {
-            // The first tick says that something new has begun; the others only ask.
-            let again = std::mem::replace(&mut ticking, matches!(event, Made::Tick)) && ticking;
-            match event.among(before, request.seeds.len()) {
-                Made::Tick if again => {}
-                Made::Picture(picture) => {
-                    let picture: Arc<Picture> = Arc::from(picture);
-                    // Whoever ends the program waits until the picture is there and the queue knows.
-                    let mut unfinished = at_work.lock();
-                    if unfinished.is_some() {
-                        let saved = save(&library, &queue, id, &picture);
-                        if let Some(unfinished) = unfinished.as_mut() {
-                            unfinished.kept = None;
-                        }
-                        drop(unfinished);
-                        came.hear(&picture, &request, saved.as_ref().err());
-                        mailbox.post(Event::Picture(picture, saved));
-                    }
-                }
-                Made::Step(mut step) => {
-                    if let Some(Err(failure)) = step.kept.take().map(|kept| keeper.step(kept))
-                        && !std::mem::replace(&mut unkept, true)
-                    {
-                        let message = format!("the unfinished picture cannot be kept: {}", failure.what);
-                        mailbox.post(Event::Made(Made::Warning(Warning::new("run-unkept", message))));
-                    }
-                    mailbox.post(Event::Made(Made::Step(step)));
-                }
-                other => mailbox.post(Event::Made(other)),
+            making.hear(event);
+            let ending = making.ending();
+            if ending.is_some_and(|ending| ending != Ending::Best) {
+                give_up.store(true, Ordering::SeqCst);
             }
-            match endings.of(id) {
-                None if came.failure.is_none() => ControlFlow::Continue(()),
-                Some(Ending::Best) => ControlFlow::Break(()),
-                None | Some(Ending::Nothing | Ending::Later) => {
-                    give_up.store(true, Ordering::SeqCst);
-                    ControlFlow::Break(())
-                }
-            }
+            if ending.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
+        let came = making.came;
+        bench.done(model);
         made?;
         let ending = endings.of(id);
-        if ending == Some(Ending::Later) && came.pictures < request.seeds.len() {
+        if ending == Some(Ending::Later) && came.pictures < wanted {
             // Whoever ends the program may have done it already.
             at_work.leave(&queue)?;
         }
-        Ok(ended(ending, &came, request.seeds.len()))
+        Ok(ended(ending, &came, wanted))
+    }
+}
+
+/// An entry's pictures on their way.
+struct Making<'a> {
+    /// All that is wanted.
+    request: &'a Request,
+    /// What the model is opened by.
+    model: &'a str,
+    library: &'a Library,
+    mailbox: &'a Mailbox,
+    endings: &'a Endings,
+    keeper: Keeper<'a>,
+    bench: &'a mut Bench,
+    /// Pictures that were there before.
+    before: usize,
+    came: Came,
+    /// Whether the last event was a tick: the first one says that something new has begun, the others only ask.
+    ticking: bool,
+    /// Whether it was said that the unfinished picture cannot be kept.
+    unkept: bool,
+}
+
+impl Making<'_> {
+    /// How it is to end, if it is to end now. Where one picture cannot be saved, the others cannot either.
+    fn ending(&self) -> Option<Ending> {
+        let failed = self.came.failure.as_ref().map(|_| Ending::Nothing);
+        failed.or_else(|| self.endings.of(self.keeper.id))
+    }
+
+    fn hear(&mut self, event: Made) {
+        let again = std::mem::replace(&mut self.ticking, matches!(event, Made::Tick)) && self.ticking;
+        if again {
+            return;
+        }
+        let mut event = event.among(self.before, self.request.seeds.len());
+        let kept = if let Made::Step(step) = &event { step.kept.clone() } else { None };
+        let ran = self.bench.hear(&mut event, self.model);
+        if let Some(kept) = kept {
+            self.keep(kept);
+        }
+        match event {
+            Made::Picture(picture) => self.save(Arc::from(picture)),
+            Made::Step(step) => self.mailbox.post(Event::Made(Made::Step(StepDone { kept: None, ..step }))),
+            other => self.mailbox.post(Event::Made(other)),
+        }
+        if let Some(run) = ran {
+            self.mailbox.post(Event::Laboratory(Told::Ran(Arc::new(run))));
+        }
+    }
+
+    /// Keeps the unfinished picture; that it cannot be kept is no reason to end it, and said once.
+    fn keep(&mut self, kept: Arc<Kept>) {
+        if let Err(failure) = self.keeper.step(kept)
+            && !std::mem::replace(&mut self.unkept, true)
+        {
+            let message = format!("the unfinished picture cannot be kept: {}", failure.what);
+            self.mailbox.post(Event::Made(Made::Warning(Warning::new("run-unkept", message))));
+        }
+    }
+
+    /// Saves a picture before anybody hears of it: what is shown is safe.
+    fn save(&mut self, picture: Arc<Picture>) {
+        let Keeper { queue, at_work, id, .. } = &self.keeper;
+        // Whoever ends the program waits until the picture is there and the queue knows.
+        let mut unfinished = at_work.lock();
+        let Some(at_work) = unfinished.as_mut() else { return };
+        let saved = save(self.library, queue, *id, &picture);
+        at_work.kept = None;
+        drop(unfinished);
+        self.came.hear(&picture, self.request, saved.as_ref().err());
+        self.mailbox.post(Event::Picture(picture, saved));
     }
 }
 
@@ -168,14 +235,15 @@ fn there(queue: &Queue, entry: &Entry, request: &Request) -> Result<Came> {
     Ok(came)
 }
 
-/// Has the model hold the unfinished picture, if there is one that can be gone on with.
-fn go_on(model: &mut dyn Model, queue: &Queue, id: JobId) {
-    let Some(kept) = queue.kept_run(id) else { return };
-    let held = Kept::from_bytes(&kept).map_err(Failure::from).and_then(|kept| model.hold(kept));
-    if held.is_err() {
-        // Of another model's weights, say: the picture begins anew.
-        queue.forget_run(id);
-    }
+/// Has the model hold the unfinished picture, if there is one that can be gone on with; after how many model calls.
+fn go_on(model: &mut dyn Model, queue: &Queue, id: JobId) -> Option<u64> {
+    let kept = Kept::from_bytes(&queue.kept_run(id)?).map_err(Failure::from);
+    let held = kept.and_then(|kept| {
+        let evaluations = kept.state(kept.taken())?.evaluations;
+        model.hold(kept).map(|()| evaluations)
+    });
+    // Of another model's weights, say: the picture begins anew.
+    held.inspect_err(|_| queue.forget_run(id)).ok()
 }
 
 /// Saves a picture and says where; the queue knows before and after.

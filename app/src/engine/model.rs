@@ -43,6 +43,11 @@ pub trait Model: Send {
 
     /// As [`Pipeline::give_up_with`].
     fn give_up_with(&mut self, _give_up: Arc<AtomicBool>) {}
+
+    /// The pipeline itself, for experiments; a stand-in has none.
+    fn pipeline(&mut self) -> Option<&mut Pipeline> {
+        None
+    }
 }
 
 /// How a model is opened, by its name or folder.
@@ -91,6 +96,10 @@ impl Model for Pipeline {
 
     fn give_up_with(&mut self, give_up: Arc<AtomicBool>) {
         Self::give_up_with(self, give_up);
+    }
+
+    fn pipeline(&mut self) -> Option<&mut Pipeline> {
+        Some(self)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::Receiver;
 
 use flowline_model::Outcome;
@@ -12,7 +12,7 @@ use super::ending::Endings;
 use super::keeping::AtWork;
 use super::mailbox::Mailbox;
 use super::making::{End, unfinished};
-use super::{Event, Keeping, MakeGrid, Model, Offer, Open};
+use super::{Event, Keeping, MakeGrid, Model, Offer, Open, laboratory};
 use crate::error::{Failure, Result};
 use crate::library::Library;
 use crate::queue::{Entry, Queue, Task};
@@ -21,6 +21,8 @@ use crate::queue::{Entry, Queue, Task};
 pub(super) enum Order {
     /// Open this model, and say what it offers.
     Open(String),
+    /// Something for the laboratory, counted.
+    Experiment(u64, laboratory::Ask),
     /// Look into the queue.
     Look,
 }
@@ -39,6 +41,10 @@ pub(super) struct Worker {
     pub(super) at_work: AtWork,
     /// Whether a picture that is stopped is not wanted.
     pub(super) give_up: Arc<AtomicBool>,
+    /// Experiments up to this one are to be finished.
+    pub(super) halted: Arc<AtomicU64>,
+    /// The last run.
+    pub(super) bench: laboratory::Bench,
 }
 
 impl Worker {
@@ -65,7 +71,11 @@ impl Worker {
     }
 
     fn follow(&mut self, order: Order) {
-        let Order::Open(name) = order else { return };
+        let name = match order {
+            Order::Open(name) => name,
+            Order::Experiment(number, ask) => return self.experiment(number, ask),
+            Order::Look => return,
+        };
         let opened = self.guard(|worker| {
             // By the name that opens it again; a folder in the Hub's cache, say, is called otherwise.
             let offer = Offer { model: name.clone(), ..worker.open(&name)?.offer() };
@@ -124,7 +134,7 @@ impl Worker {
     }
 
     /// Runs a piece of work; a panic is a failure too.
-    fn guard<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn guard<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|panic| {
             // Whatever the model was doing, it is not used again.
             self.model = None;
@@ -139,7 +149,6 @@ impl Worker {
             Some((_, model)) => model,
             None => {
                 let mut model = (self.open)(name)?;
-                model.keep(true);
                 model.give_up_with(Arc::clone(&self.give_up));
                 model
             }
@@ -152,6 +161,7 @@ impl Worker {
 pub(super) fn stumbled(panic: &(dyn Any + Send)) -> Failure {
     let said = panic.downcast_ref::<&str>().copied();
     let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    let hint = "this is a bug in flowline; please report it. You can go on making pictures";
+    let report = crate::crash::last_report().map(|file| format!(" with {}", file.display())).unwrap_or_default();
+    let hint = format!("this is a bug in flowline; please report it{report}. You can go on making pictures");
     Failure::new(format!("the engine stumbled: {said}"), hint)
 }

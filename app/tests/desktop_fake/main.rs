@@ -3,6 +3,7 @@
 
 mod asking;
 mod choosing;
+mod laboratory;
 mod preferring;
 mod prompting;
 mod queueing;

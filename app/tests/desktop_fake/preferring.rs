@@ -57,7 +57,7 @@ fn the_window_opens_as_it_was_left() {
 fn themes_and_scales_are_taken_on_at_once_and_kept() {
     let home = home();
     let mut first = window(&home);
-    first.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num2);
+    first.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num3);
     first.harness.run();
     for (name, theme) in [("Light", Theme::Light), ("Dark", Theme::Dark), ("Light", Theme::Light)] {
         first.choose("Theme", name);
@@ -129,4 +129,49 @@ fn folders_are_typed_added_and_removed() {
     second.harness.run();
     drop(second);
     assert_eq!(folders(home.path()), [Path::new("/models/more")]);
+}
+
+#[test]
+fn settings_are_kept_by_name_used_again_and_taken_away() {
+    let home = home();
+    let mut first = window(&home);
+    first.choose("Sampler", "langevin");
+    first.set("Scale", 0.25);
+    first.set("Steps", 12.0);
+    first.click("Presets");
+    first.type_into("Name of the preset", "calm");
+    first.click("Keep");
+    first.choose("Sampler", "euler");
+    first.set("Steps", 3.0);
+    drop(first);
+
+    let mut second = window(&home);
+    second.click("Presets");
+    second.click("calm");
+    let settings = second.harness.state().state().settings.clone().expect("settings");
+    assert_eq!((settings.sampler.choice().to_string().as_str(), settings.steps), ("langevin:scale=0.25", 12));
+    second.click("Presets");
+    second.click("Remove");
+    drop(second);
+    assert!(kept(home.path()).presets.is_empty());
+}
+
+#[test]
+fn a_question_mark_shows_the_keys_unless_somebody_types_it() {
+    let mut window = Window::ready();
+    window.type_into("Prompt", "what");
+    window.harness.event(eframe::egui::Event::Text("?".into()));
+    window.harness.run();
+    assert_eq!(window.harness.state().state().prompt, "what?");
+    assert!(!window.shows("This sheet"));
+    window.harness.key_press(Key::F1);
+    window.harness.run();
+    assert!(window.shows("This sheet") && window.shows("The page Settings"));
+    window.harness.key_press(Key::Escape);
+    window.harness.run();
+    assert!(!window.shows("This sheet"));
+    window.click("Settings");
+    window.harness.event(eframe::egui::Event::Text("?".into()));
+    window.harness.run();
+    assert!(window.shows("This sheet"));
 }

@@ -43,6 +43,11 @@ pub struct Window {
 impl Window {
     /// A window whose model is not open yet.
     pub fn opening() -> Self {
+        Self::opening_with(|app| app)
+    }
+
+    /// The same, of a program that is set up further.
+    pub fn opening_with(set_up: impl FnOnce(App) -> App + 'static) -> Self {
         let engine = Rc::new(Fake::default());
         let (backend, opener) = (Rc::clone(&engine), Rc::clone(&engine));
         let open_folder = move |folder: &Path| {
@@ -51,7 +56,7 @@ impl Window {
         };
         let harness = Harness::builder()
             .with_size([1120.0, 760.0])
-            .build_eframe(move |creation| App::new(&creation.egui_ctx, backend, Box::new(open_folder)));
+            .build_eframe(move |creation| set_up(App::new(&creation.egui_ctx, backend, Box::new(open_folder))));
         Self { harness, engine }
     }
 
