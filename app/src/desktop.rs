@@ -17,6 +17,7 @@ mod preferences_page;
 mod presets;
 mod progress;
 mod prompt;
+pub mod queue_panel;
 mod result;
 pub mod settings;
 mod settings_panel;
@@ -33,9 +34,10 @@ use flowline_model::weights::hub::Hub;
 
 use crate::Registry;
 use crate::command::command_line;
-use crate::engine::{Backend, Command, Event, Progress};
+use crate::engine::{Backend, Command, Ending, Event, Progress};
 use crate::error::Result;
 use crate::library::default_folder;
+use crate::queue::Ask;
 use create::Create;
 use kept::{Kept, Store};
 use laboratory::{Laboratory, Surroundings};
@@ -83,8 +85,10 @@ pub enum Action {
     StopFetching,
     /// Make a picture.
     Make,
-    /// Finish now.
-    Stop,
+    /// End what is being made.
+    End(Ending),
+    /// Something about the queue.
+    Queue(queue_panel::Action),
     /// Open the picture's folder and copy its path.
     ShowPlace,
     /// Put the picture on the clipboard.
@@ -232,9 +236,7 @@ impl App {
                 continue;
             }
             if let Some(shown) = self.state.hear(event) {
-                let request = self.state.work.as_ref().and_then(|work| work.request.as_ref());
-                let size = request.map(|request| (request.width, request.height));
-                self.create.take(ctx, shown, size);
+                self.create.take(ctx, shown, self.state.work.as_ref());
             }
         }
     }
@@ -349,11 +351,20 @@ impl App {
                 state.begin();
                 self.backend.send(Command::Make(job));
             }
-            Action::Stop => {
-                if let Some(work) = &mut state.work {
-                    work.stopping = true;
+            Action::Queue(queue_panel::Action::Ask(ask)) => self.backend.send(Command::Queue(ask)),
+            Action::Queue(queue_panel::Action::Four) => {
+                self.kept.used(&state.prompt);
+                let tasks = state.four();
+                state.begin();
+                self.backend.send(Command::Queue(Ask::Add(tasks)));
+            }
+            Action::End(ending) => {
+                if let Some(work) = &mut state.work
+                    && let Some(job) = work.job
+                {
+                    work.ending = Some(ending);
+                    self.backend.send(Command::End(job, ending));
                 }
-                self.backend.send(Command::Stop);
             }
             Action::ShowPlace => self.show_place(ctx),
             Action::CopyPicture => {
@@ -428,12 +439,12 @@ impl eframe::App for App {
     /// Also called while the window is hidden, so that nothing piles up.
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.poll(ctx);
+        if ctx.input(|input| input.events.contains(&egui::Event::WindowFocused(true))) {
+            // Another window may have changed the queue meanwhile.
+            self.backend.send(Command::Queue(Ask::Look));
+        }
         if self.page == Page::Laboratory {
             self.laboratory.poll(ctx);
-        }
-        if self.state.work.is_some() && ctx.input(|input| input.viewport().close_requested()) {
-            // The window closes at once; the engine keeps the best picture so far before the process ends.
-            self.backend.send(Command::Stop);
         }
     }
 

@@ -21,6 +21,7 @@ pub mod library;
 pub mod picture;
 pub mod playground;
 pub mod plot;
+pub mod queue;
 pub mod record;
 pub mod registry;
 pub mod shelf;

@@ -10,8 +10,9 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use flowline::desktop::App;
 use flowline::desktop::state::State;
-use flowline::engine::{Engine, Setup, UsersStock, open_pipeline};
+use flowline::engine::{Engine, Keeping, Setup, UsersStock, no_grids, open_pipeline};
 use flowline::library::{Destination, Library, SaveOptions};
+use flowline::queue::Queue;
 use flowline::record;
 use flowline_model::{Event, Pipeline};
 
@@ -26,7 +27,10 @@ fn a_prompt_typed_into_the_window_becomes_a_saved_picture() {
         model: "postcard".into(),
         library: Library::new(Destination::Folder(folder.path().to_owned()), options),
         open: open_pipeline(flowline::Registry::builtin(), None),
+        make_grid: no_grids(),
         stock: Arc::new(UsersStock),
+        queue: Queue::fleeting(),
+        keeping: Keeping::default(),
         notices: Vec::new(),
     };
     let (wake, woken) = mpsc::channel();

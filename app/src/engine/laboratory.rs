@@ -14,7 +14,8 @@ use flowline_model::{Draft, Event, Kept, Latents, Request, Spec};
 use flowline_sampler::catalog::Choice;
 use image::RgbImage;
 
-use super::{Model, Worker};
+use super::Model;
+use super::worker::Worker;
 use crate::trace::{Trace, TracedStep, Tracing};
 use crate::{Failure, Registry, Result};
 
@@ -175,17 +176,24 @@ pub(super) struct Bench {
     /// Of the model at work: from latents to small pictures.
     map: Option<LinearPreview>,
     last: Option<Arc<Kept>>,
+    /// Whether the run at work may be kept in its place.
+    keeps: bool,
 }
 
 impl Bench {
-    /// Before a job: keeps its run if there is room for it, and holds the last run if the job branches from that.
+    /// A job goes on after so many model calls of a run that was kept.
+    pub(super) fn go_on(&mut self, evaluations: u64) {
+        self.tracing = Tracing::after(evaluations);
+    }
+
+    /// Before a job: says whether there is room for its run, and holds the last run if the job branches from that.
     ///
     /// # Errors
     /// What keeps the run from being held.
     pub(super) fn prepare(&mut self, model: &mut dyn Model, request: &Request) -> Result<()> {
         self.tracing = Tracing::default();
         let Some(pipeline) = model.pipeline() else { return Ok(()) };
-        pipeline.keep(fits(request, pipeline.spec()));
+        self.keeps = fits(request, pipeline.spec());
         self.map = pipeline.spec().preview().cloned();
         if let (Some(branch), Some(kept)) = (&request.branch, &self.last)
             && branch.parent.same_run(&kept.request)
@@ -204,7 +212,7 @@ impl Bench {
             }
             Event::Picture(picture) => {
                 let trace = self.tracing.finish(picture);
-                self.last = picture.kept.take();
+                self.last = picture.kept.take().filter(|_| self.keeps);
                 self.number += 1;
                 let seen = self.last.as_ref().zip(self.map.as_ref()).and_then(|(kept, map)| moments(kept, map).ok());
                 let moments = seen.unwrap_or_default();
@@ -263,21 +271,16 @@ fn moments(kept: &Kept, map: &LinearPreview) -> Result<Vec<Seen>> {
 }
 
 impl Worker {
-    /// Works off what the laboratory asked for, as order `number`.
+    /// Works off what the laboratory asked for, the `number`th of it.
     pub(super) fn experiment(&mut self, number: u64, ask: Ask) {
         let tell = |worker: &Self, told| worker.mailbox.post(super::Event::Laboratory(told));
         match ask {
             Ask::Compare(comparison) => {
-                let mut finished =
-                    Err(Failure::new("the engine stumbled", "this is a bug in flowline; please report it"));
-                self.guard(|worker| {
-                    finished = worker.compare(number, &comparison);
-                    Ok(())
-                });
+                let finished = self.guard(|worker| worker.compare(number, &comparison));
                 tell(self, Told::Compared(Compared::Finished(finished)));
             }
             Ask::Decode(moment) => {
-                let decoded = self.decode(moment);
+                let decoded = self.guard(|worker| worker.decode(moment));
                 tell(self, Told::Decoded(moment, decoded));
             }
             // Heard where orders come in.

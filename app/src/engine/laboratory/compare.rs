@@ -8,7 +8,7 @@ use flowline_model::{Draft, Error, Event, Kept, Latents, Picture, Pipeline, Requ
 
 use super::{Compare, Compared, Comparison, Contender, Reference, Told, fits, no_laboratory};
 use crate::Result;
-use crate::engine::Worker;
+use crate::engine::worker::Worker;
 use crate::grid::comparable;
 use crate::trace::Tracing;
 
@@ -16,8 +16,8 @@ impl Worker {
     /// Makes the runs of a comparison, as order `number`; a break means that it was stopped.
     pub(super) fn compare(&mut self, number: u64, comparison: &Comparison) -> Result<ControlFlow<()>> {
         let mailbox = Arc::clone(&self.mailbox);
-        let (stopped, halted) = (Arc::clone(&self.stopped), Arc::clone(&self.halted));
-        let stop = move || stopped.load(SeqCst) >= number || halted.load(SeqCst) >= number;
+        let (endings, halted) = (Arc::clone(&self.endings), Arc::clone(&self.halted));
+        let stop = move || endings.is_leaving() || halted.load(SeqCst) >= number;
         let tell = move |compared| mailbox.post(crate::engine::Event::Laboratory(Told::Compared(compared)));
         let pipeline = self.open(&comparison.model)?.pipeline().ok_or_else(no_laboratory)?;
         let requests = comparison.requests(pipeline.spec())?;
