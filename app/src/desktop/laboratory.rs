@@ -168,7 +168,7 @@ impl Laboratory {
             Bench::Verify => self.verify.show(ui, actions),
             Bench::Schedule => self.schedule.show(ui, actions),
             Bench::SideBySide => self.compare.show(ui, state, actions),
-            Bench::Scrubber => self.scrubber.show(ui, state, actions),
+            Bench::Scrubber => self.scrubber.show(ui, actions),
         }
     }
 
