@@ -64,6 +64,7 @@ impl Chart<'_> {
             .allow_axis_zoom_drag(false)
             .show_background(true)
             .grid_color(theme::of(ui).line)
+            .cursor_color(theme::of(ui).line)
             .x_grid_spacer(uniform_grid_spacer(steps))
             .include_x(left)
             .include_x(right)
