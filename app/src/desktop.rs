@@ -6,8 +6,10 @@
 
 mod canvas;
 mod controls;
+mod create;
 mod messages;
 mod models_panel;
+pub mod page;
 mod progress;
 mod prompt;
 mod result;
@@ -25,7 +27,8 @@ use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
 use crate::command::command_line;
 use crate::engine::{Backend, Command, Progress};
 use crate::error::Result;
-use canvas::Canvas;
+use create::Create;
+use page::Page;
 use settings::{Settings, nearest_side};
 use state::State;
 pub use system::run;
@@ -37,6 +40,8 @@ const MAKE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::En
 /// What a panel asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
+    /// Show this page.
+    Page(Page),
     /// The prompt was changed.
     Prompt(String),
     /// The settings were changed.
@@ -92,13 +97,8 @@ pub type OpenFolder = Box<dyn Fn(&Path) -> Result<()>>;
 /// The window's program.
 pub struct App {
     state: State,
-    canvas: Canvas,
-    /// Puts the cursor into the prompt.
-    focus_prompt: Once,
-    /// Puts the cursor into the path of a copy.
-    focus_copy: Once,
-    /// Height of the foot when it was last drawn.
-    foot: f32,
+    page: Page,
+    create: Create,
     backend: Box<dyn Backend>,
     open_folder: OpenFolder,
 }
@@ -109,10 +109,8 @@ impl App {
         theme::install(ctx);
         Self {
             state: State::default(),
-            canvas: Canvas::default(),
-            focus_prompt: Once::default(),
-            focus_copy: Once::default(),
-            foot: 0.0,
+            page: Page::default(),
+            create: Create::default(),
             backend: Box::new(backend),
             open_folder,
         }
@@ -132,52 +130,22 @@ impl App {
             if let Some(shown) = self.state.hear(event) {
                 let request = self.state.work.as_ref().and_then(|work| work.request.as_ref());
                 let size = request.map(|request| (request.width, request.height));
-                self.canvas.take(ctx, shown, size);
+                self.create.take(ctx, shown, size);
             }
         }
     }
 
     /// Draws everything and returns what was asked for.
     fn draw(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
-        let Self { state, canvas, focus_prompt, focus_copy, foot: height, .. } = self;
         let mut actions = Vec::new();
-        // Before the text fields see it, so that no line is broken; an input method's own keys never come this way.
-        if ui.input_mut(|input| input.consume_shortcut(&MAKE)) && state.obstacle().is_none() {
-            actions.push(Action::Make);
-        }
-        let margin = egui::Margin::same(2 * GRID as i8);
-        // The bar of the settings' scroll area has its own lane in the right margin.
-        let lane = egui::Frame::new().inner_margin(egui::Margin { right: GRID as i8, ..egui::Margin::ZERO });
-        let side = egui::Frame::new().fill(theme::PANEL).inner_margin(egui::Margin { right: GRID as i8, ..margin });
-        egui::Panel::left("side").exact_size(theme::SIDE).resizable(false).frame(side).show(ui, |ui| {
-            lane.show(ui, |ui| prompt::show(ui, state, focus_prompt, &mut actions));
-            ui.add_space(GRID);
-            let settings = egui::ScrollArea::vertical().auto_shrink(false);
-            settings.show(ui, |ui| {
-                lane.show(ui, |ui| {
-                    models_panel::show(ui, state, &mut actions);
-                    settings_panel::show(ui, state, &mut actions);
-                })
-            });
+        let palette = theme::of(ui);
+        let rail = egui::Frame::new().fill(palette.panel).inner_margin(egui::Margin::symmetric(0, GRID as i8));
+        egui::Panel::left("rail").exact_size(page::RAIL).resizable(false).frame(rail).show(ui, |ui| {
+            page::rail(ui, self.page, &mut actions);
         });
-        let foot = egui::Frame::new().fill(theme::PANEL).inner_margin(margin);
-        let foot = egui::Panel::bottom("foot").resizable(false).frame(foot).show(ui, |ui| {
-            messages::show(ui, state, &mut actions);
-            match &state.work {
-                Some(work) => progress::show(ui, work, &mut actions),
-                None => result::line(ui, state),
-            }
-            result::buttons(ui, state, &mut actions);
-            result::copy_field(ui, state, focus_copy, &mut actions);
-        });
-        let area = foot.response.rect;
-        if std::mem::replace(height, area.height()) != area.height() {
-            // A panel gets the room of its last frame: one more, or a new message would push the buttons out.
-            ui.ctx().request_discard("the foot has grown or shrunk");
+        match self.page {
+            Page::Create => self.create.show(ui, &self.state, &mut actions),
         }
-        progress::bar(ui, area, state.work.as_ref());
-        let middle = egui::Frame::new().fill(theme::CANVAS).inner_margin(margin);
-        egui::CentralPanel::default().frame(middle).show(ui, |ui| canvas.show(ui, state));
         actions
     }
 
@@ -185,6 +153,7 @@ impl App {
     fn apply(&mut self, ctx: &egui::Context, action: Action) {
         let state = &mut self.state;
         match action {
+            Action::Page(page) => self.page = page,
             Action::Prompt(prompt) => state.prompt = prompt,
             Action::Settings(settings) => {
                 let multiple = state.offer.as_ref().map_or(1, |offer| offer.size_multiple);
@@ -235,7 +204,7 @@ impl App {
             }
             Action::CopyTo(path) => {
                 if state.copy_to.replace(path).is_none() {
-                    self.focus_copy = Once::Due;
+                    self.create.focus_copy();
                 }
             }
             Action::SaveCopy(path) => {

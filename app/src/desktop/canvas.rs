@@ -77,11 +77,11 @@ fn placeholder(ui: &mut Ui, state: &State) {
     }
     ui.vertical_centered(|ui| {
         ui.add_space(ui.available_height() * 0.4);
-        ui.label(RichText::new("Your picture appears here").color(theme::TEXT).size(18.0));
+        ui.label(RichText::new("Your picture appears here").color(theme::of(ui).text).size(18.0));
         if let Some((offer, draws)) = state.offer.as_ref().and_then(|offer| Some((offer, offer.draws.as_ref()?))) {
             let size = Vec2::new(ui.available_width().min(60.0 * GRID), 0.0);
             ui.allocate_ui_with_layout(size, Layout::top_down(Align::Center), |ui| {
-                ui.label(RichText::new(format!("{} draws {draws}.", offer.model)).color(theme::MUTED));
+                ui.label(RichText::new(format!("{} draws {draws}.", offer.model)).color(theme::of(ui).muted));
             });
         }
     });

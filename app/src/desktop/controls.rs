@@ -16,7 +16,7 @@ const NAMES: f32 = 88.0;
 
 /// A small heading.
 pub fn heading(ui: &mut Ui, text: &str) -> Response {
-    ui.label(egui::RichText::new(text).color(theme::MUTED).size(12.5))
+    ui.label(egui::RichText::new(text).color(theme::of(ui).muted).size(12.5))
 }
 
 /// A name on the left and its control on the right.
@@ -145,6 +145,8 @@ pub enum Icon {
     Closed,
     /// An open lock.
     Open,
+    /// A brush.
+    Brush,
 }
 
 /// A square button with an icon. `on` is whether it is held down, for buttons that can be.
@@ -158,19 +160,20 @@ pub fn icon_button(ui: &mut Ui, icon: Icon, name: &str, on: Option<bool>) -> Res
     });
     let visuals = ui.style().interact(&response);
     let (fill, stroke, ink) = match on {
-        Some(true) => (theme::ACCENT, Stroke::NONE, Color32::WHITE),
+        Some(true) => (theme::of(ui).accent, Stroke::NONE, Color32::WHITE),
         _ => (visuals.weak_bg_fill, visuals.bg_stroke, visuals.fg_stroke.color),
     };
     ui.painter().rect(rect, visuals.corner_radius, fill, stroke, StrokeKind::Inside);
     if response.has_focus() {
-        let ring = Stroke::new(1.0, theme::ACCENT_LIGHT);
+        let ring = Stroke::new(1.0, theme::of(ui).accent_line);
         ui.painter().rect_stroke(rect, visuals.corner_radius, ring, StrokeKind::Inside);
     }
     draw(ui, icon, rect.center(), ink);
     response.on_hover_text(name)
 }
 
-fn draw(ui: &Ui, icon: Icon, center: Pos2, ink: Color32) {
+/// Draws an icon of about 20 points around `center`.
+pub fn draw(ui: &Ui, icon: Icon, center: Pos2, ink: Color32) {
     let (painter, line) = (ui.painter(), Stroke::new(1.5, ink));
     match icon {
         Icon::Die => {
@@ -178,6 +181,12 @@ fn draw(ui: &Ui, icon: Icon, center: Pos2, ink: Color32) {
             for (x, y) in [(-3.0, -3.0), (3.0, -3.0), (0.0, 0.0), (-3.0, 3.0), (3.0, 3.0)] {
                 painter.circle_filled(center + Vec2::new(x, y), 1.25, ink);
             }
+        }
+        Icon::Brush => {
+            let at = |x: f32, y: f32| center + Vec2::new(x, y);
+            painter.line(vec![at(8.0, -8.0), at(-1.0, 1.0)], Stroke::new(2.5, ink));
+            let tip = vec![at(-1.5, -1.0), at(1.0, 1.5), at(-3.0, 7.0), at(-8.0, 8.0), at(-6.0, 3.0)];
+            painter.add(egui::Shape::convex_polygon(tip, ink, Stroke::NONE));
         }
         Icon::Closed | Icon::Open => {
             let body = Rect::from_min_size(center + Vec2::new(-6.0, -1.0), Vec2::new(12.0, 8.0));
@@ -204,9 +213,9 @@ pub fn primary(ui: &mut Ui, text: &str, keys: &str, enabled: bool) -> Response {
         let (rect, response) = ui.allocate_exact_size(size, Sense::click());
         response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, text));
         let fill = match (response.is_pointer_button_down_on(), response.hovered()) {
-            (true, _) => theme::ACCENT.lerp_to_gamma(Color32::BLACK, 0.12),
-            (_, true) => theme::ACCENT.lerp_to_gamma(Color32::WHITE, 0.08),
-            _ => theme::ACCENT,
+            (true, _) => theme::of(ui).accent.lerp_to_gamma(Color32::BLACK, 0.12),
+            (_, true) => theme::of(ui).accent.lerp_to_gamma(Color32::WHITE, 0.08),
+            _ => theme::of(ui).accent,
         };
         let painter = ui.painter();
         painter.rect_filled(rect, 6.0, fill);

@@ -18,12 +18,12 @@ pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
             ui.spacing_mut().item_spacing.y = 2.0;
             for message in &state.messages {
                 let color = match message.tone {
-                    Tone::Warning => theme::WARNING,
-                    Tone::Error => theme::ERROR,
+                    Tone::Warning => theme::of(ui).warning,
+                    Tone::Error => theme::of(ui).error,
                 };
                 ui.label(RichText::new(&message.text).color(color));
                 if let Some(hint) = &message.hint {
-                    ui.label(RichText::new(hint).color(theme::MUTED));
+                    ui.label(RichText::new(hint).color(theme::of(ui).muted));
                 }
             }
         });

@@ -49,7 +49,7 @@ fn away(ui: &mut Ui, model: &Stocked, state: &State, actions: &mut Vec<Action>) 
     let memory = model.memory.map(|memory| format!("Takes about {} of memory", Amount(memory)));
     let licence = model.licence.as_ref().map(|licence| format!("Licence: {licence}"));
     for text in [Some(model.about.clone()), memory, licence].into_iter().flatten() {
-        ui.label(RichText::new(text).color(theme::MUTED).size(12.5));
+        ui.label(RichText::new(text).color(theme::of(ui).muted).size(12.5));
     }
     if let Some(page) = &model.page {
         let text = if model.gated { "Read and accept the licence" } else { "Read the licence" };
@@ -67,7 +67,7 @@ fn fetching(ui: &mut Ui, name: &str, transfer: &Transfer, stopping: bool, action
     ui.label(describe(name, transfer));
     let share = if transfer.total > 0 { transfer.bytes as f32 / transfer.total as f32 } else { 0.0 };
     // Still, so that it costs nothing between two events.
-    ui.add(egui::ProgressBar::new(share.clamp(0.0, 1.0)).desired_height(4.0).fill(theme::ACCENT_LIGHT));
+    ui.add(egui::ProgressBar::new(share.clamp(0.0, 1.0)).desired_height(4.0).fill(theme::of(ui).accent_line));
     let cancel = ui.add_enabled(!stopping, egui::Button::new("Cancel fetching"));
     if cancel.on_hover_text("What has come is kept, and fetching goes on from there").clicked() {
         actions.push(Action::StopFetching);

@@ -29,9 +29,9 @@ pub fn show(ui: &mut Ui, work: &Work, actions: &mut Vec<Action>) {
 pub fn bar(ui: &Ui, area: Rect, work: Option<&Work>) {
     let line = Rect::from_min_size(area.min, Vec2::new(area.width(), 3.0));
     let Some(fraction) = work.map(fraction) else { return };
-    ui.painter().rect_filled(line, 0.0, theme::LINE);
+    ui.painter().rect_filled(line, 0.0, theme::of(ui).line);
     let done = Rect::from_min_size(line.min, Vec2::new(line.width() * fraction, line.height()));
-    ui.painter().rect_filled(done, 0.0, theme::ACCENT_LIGHT);
+    ui.painter().rect_filled(done, 0.0, theme::of(ui).accent_line);
 }
 
 /// How much is done, from 0 to 1.

@@ -17,7 +17,7 @@ pub fn line(ui: &mut Ui, state: &State) {
             }
             (None, Some(offer)) => {
                 let text = format!("{}: {}", offer.model, offer.about);
-                ui.add(egui::Label::new(RichText::new(text).color(theme::MUTED)).truncate());
+                ui.add(egui::Label::new(RichText::new(text).color(theme::of(ui).muted)).truncate());
             }
             (None, None) => {
                 ui.weak("Opening the model…");
@@ -53,7 +53,7 @@ pub fn buttons(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
                 (None, Some(path)) => format!("Saved as {}", path.display()),
                 (None, None) => return,
             };
-            ui.add(egui::Label::new(RichText::new(&said).color(theme::MUTED).size(12.5)).truncate())
+            ui.add(egui::Label::new(RichText::new(&said).color(theme::of(ui).muted).size(12.5)).truncate())
                 .on_hover_text(said);
         });
     });

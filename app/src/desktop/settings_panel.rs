@@ -27,12 +27,12 @@ pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     if let Some(trained) = offer.trained_size.filter(|trained| *trained != (settings.width, settings.height)) {
         let note =
             format!("{} was trained at {} × {} only; other sizes may look odd", offer.model, trained.0, trained.1);
-        ui.label(RichText::new(note).color(theme::WARNING).size(12.5));
+        ui.label(RichText::new(note).color(theme::of(ui).warning).size(12.5));
     }
     seed(ui, &mut settings, actions);
     if !settings.seed.is_valid() {
         let note = format!("A seed is a whole number up to {}", u64::MAX);
-        ui.label(RichText::new(note).color(theme::ERROR).size(12.5));
+        ui.label(RichText::new(note).color(theme::of(ui).error).size(12.5));
     }
     if settings != *before {
         actions.push(Action::Settings(Box::new(settings)));
@@ -91,7 +91,10 @@ fn size(ui: &mut Ui, offer: &Offer, settings: &mut Settings) {
     row(ui, "Size", &format!("Width and height in pixels, multiples of {multiple}"), |ui| {
         let half = (ui.available_width() - CROSS - 2.0 * GRID) / 2.0;
         let field = side(ui, &mut settings.width, multiple, half);
-        ui.add_sized([CROSS, ui.spacing().interact_size.y], egui::Label::new(RichText::new("×").color(theme::MUTED)));
+        ui.add_sized(
+            [CROSS, ui.spacing().interact_size.y],
+            egui::Label::new(RichText::new("×").color(theme::of(ui).muted)),
+        );
         side(ui, &mut settings.height, multiple, half).accessible_name("Height").on_hover_text("Height in pixels");
         field
     });

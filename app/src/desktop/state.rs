@@ -297,9 +297,15 @@ fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     match characters.next() {
         // A name that starts a message keeps its spelling; a plain word gets its capital.
-        Some(first) if first.is_ascii_lowercase() && !text.starts_with("flowline ") => {
+        Some(first) if first.is_ascii_lowercase() && !is_name(text) => {
             first.to_ascii_uppercase().to_string() + characters.as_str()
         }
         _ => text.to_owned(),
     }
+}
+
+/// Whether a text begins with the name of a program, a file or a host.
+fn is_name(text: &str) -> bool {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    first == "flowline" || first.trim_end_matches(['.', ',', ':']).contains(['.', '/', '-', '_'])
 }

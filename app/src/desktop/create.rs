@@ -1,0 +1,75 @@
+//! The page where pictures begin: prompt and settings on the left, the picture in the middle, what is known about it below.
+
+use eframe::egui::{self, Ui};
+
+use super::canvas::Canvas;
+use super::state::{Shown, State};
+use super::theme::{self, GRID};
+use super::{Action, MAKE, Once, messages, models_panel, progress, prompt, result, settings_panel};
+
+/// What the page keeps between two frames that is nobody else's.
+#[derive(Default)]
+pub struct Create {
+    canvas: Canvas,
+    /// Puts the cursor into the prompt.
+    focus_prompt: Once,
+    /// Puts the cursor into the path of a copy.
+    focus_copy: Once,
+    /// Height of the foot when it was last drawn.
+    foot: f32,
+}
+
+impl Create {
+    /// Takes in new pixels; `size` is that of the picture a preview becomes.
+    pub fn take(&mut self, ctx: &egui::Context, shown: Shown, size: Option<(u32, u32)>) {
+        self.canvas.take(ctx, shown, size);
+    }
+
+    /// Puts the cursor into the path of a copy when it is drawn next.
+    pub fn focus_copy(&mut self) {
+        self.focus_copy = Once::Due;
+    }
+
+    /// Draws the page.
+    pub fn show(&mut self, ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
+        let Self { canvas, focus_prompt, focus_copy, foot: height } = self;
+        // Before the text fields see it, so that no line is broken; an input method's own keys never come this way.
+        if ui.input_mut(|input| input.consume_shortcut(&MAKE)) && state.obstacle().is_none() {
+            actions.push(Action::Make);
+        }
+        let margin = egui::Margin::same(2 * GRID as i8);
+        // The bar of the settings' scroll area has its own lane in the right margin.
+        let lane = egui::Frame::new().inner_margin(egui::Margin { right: GRID as i8, ..egui::Margin::ZERO });
+        let palette = theme::of(ui);
+        let side = egui::Frame::new().fill(palette.panel).inner_margin(egui::Margin { right: GRID as i8, ..margin });
+        egui::Panel::left("side").exact_size(theme::SIDE).resizable(false).frame(side).show(ui, |ui| {
+            lane.show(ui, |ui| prompt::show(ui, state, focus_prompt, actions));
+            ui.add_space(GRID);
+            let settings = egui::ScrollArea::vertical().auto_shrink(false);
+            settings.show(ui, |ui| {
+                lane.show(ui, |ui| {
+                    models_panel::show(ui, state, actions);
+                    settings_panel::show(ui, state, actions);
+                })
+            });
+        });
+        let foot = egui::Frame::new().fill(palette.panel).inner_margin(margin);
+        let foot = egui::Panel::bottom("foot").resizable(false).frame(foot).show(ui, |ui| {
+            messages::show(ui, state, actions);
+            match &state.work {
+                Some(work) => progress::show(ui, work, actions),
+                None => result::line(ui, state),
+            }
+            result::buttons(ui, state, actions);
+            result::copy_field(ui, state, focus_copy, actions);
+        });
+        let area = foot.response.rect;
+        if std::mem::replace(height, area.height()) != area.height() {
+            // A panel gets the room of its last frame: one more, or a new message would push the buttons out.
+            ui.ctx().request_discard("the foot has grown or shrunk");
+        }
+        progress::bar(ui, area, state.work.as_ref());
+        let middle = egui::Frame::new().fill(palette.canvas).inner_margin(margin);
+        egui::CentralPanel::default().frame(middle).show(ui, |ui| canvas.show(ui, state));
+    }
+}
