@@ -293,7 +293,7 @@ impl State {
 }
 
 /// Errors and warnings are written in lower case for the command line; here they stand alone.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     match characters.next() {
         // A name that starts a message keeps its spelling; a plain word gets its capital.
