@@ -7,9 +7,11 @@
 mod canvas;
 mod controls;
 mod create;
+pub mod kept;
 mod messages;
 mod models_panel;
 pub mod page;
+pub mod preferences;
 mod progress;
 mod prompt;
 mod result;
@@ -28,6 +30,7 @@ use crate::command::command_line;
 use crate::engine::{Backend, Command, Progress};
 use crate::error::Result;
 use create::Create;
+use kept::{Kept, Store};
 use page::Page;
 use settings::{Settings, nearest_side};
 use state::State;
@@ -44,6 +47,8 @@ pub enum Action {
     Page(Page),
     /// The prompt was changed.
     Prompt(String),
+    /// A prompt that the model thinks of.
+    Surprise,
     /// The settings were changed.
     Settings(Box<Settings>),
     /// A new random seed.
@@ -99,6 +104,9 @@ pub struct App {
     state: State,
     page: Page,
     create: Create,
+    kept: Kept,
+    /// Where that is kept; `None` where nothing is.
+    store: Option<Store>,
     backend: Box<dyn Backend>,
     open_folder: OpenFolder,
 }
@@ -111,9 +119,44 @@ impl App {
             state: State::default(),
             page: Page::default(),
             create: Create::default(),
+            kept: Kept::default(),
+            store: None,
             backend: Box::new(backend),
             open_folder,
         }
+    }
+
+    /// The same program as it was left: with what `file` remembers, which is kept from now on.
+    #[must_use]
+    pub fn remembering(mut self, ctx: &egui::Context, file: PathBuf) -> Self {
+        let (store, kept, failure) = Store::open(file);
+        self.state.prompt.clone_from(&kept.prompt);
+        self.state.restore.clone_from(&kept.settings);
+        (self.store, self.kept) = (Some(store), kept);
+        if let Some(failure) = failure {
+            self.state.fail(&failure);
+        }
+        self.prefer(ctx);
+        self
+    }
+
+    /// Puts the preferences in place.
+    fn prefer(&self, ctx: &egui::Context) {
+        let preferences = &self.kept.preferences;
+        ctx.set_theme(preferences.theme);
+        ctx.set_zoom_factor(preferences.scale());
+    }
+
+    /// Writes down what should be remembered, if it is news.
+    fn remember(&mut self, ctx: &egui::Context) {
+        let Some(store) = &mut self.store else { return };
+        // The scale is also changed by egui's own keys.
+        self.kept.preferences.scale = ctx.zoom_factor();
+        self.kept.prompt.clone_from(&self.state.prompt);
+        if let Some(settings) = &self.state.settings {
+            self.kept.settings = Some(settings.saved());
+        }
+        store.keep(&self.kept);
     }
 
     /// What the window shows.
@@ -144,7 +187,10 @@ impl App {
             page::rail(ui, self.page, &mut actions);
         });
         match self.page {
-            Page::Create => self.create.show(ui, &self.state, &mut actions),
+            Page::Create => {
+                let shown = create::Shown { state: &self.state, kept: &self.kept };
+                self.create.show(ui, shown, &mut actions);
+            }
         }
         actions
     }
@@ -155,6 +201,12 @@ impl App {
         match action {
             Action::Page(page) => self.page = page,
             Action::Prompt(prompt) => state.prompt = prompt,
+            Action::Surprise => {
+                let reader = state.offer.as_ref().and_then(|offer| offer.reader.as_ref());
+                if let Some(prompt) = reader.and_then(|reader| reader.0.surprise(settings::random())) {
+                    state.prompt = prompt;
+                }
+            }
             Action::Settings(settings) => {
                 let multiple = state.offer.as_ref().map_or(1, |offer| offer.size_multiple);
                 let (width, height) = (nearest_side(settings.width, multiple), nearest_side(settings.height, multiple));
@@ -179,6 +231,7 @@ impl App {
                 self.backend.send(Command::StopFetching);
             }
             Action::Make => {
+                self.kept.used(&state.prompt);
                 let job = state.job();
                 state.begin();
                 self.backend.send(Command::Make(job));
@@ -262,5 +315,6 @@ impl eframe::App for App {
         for action in actions {
             self.apply(&ctx, action);
         }
+        self.remember(&ctx);
     }
 }

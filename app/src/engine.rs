@@ -26,7 +26,7 @@ use crate::Registry;
 use crate::error::{Failure, Result};
 use crate::library::{Destination, Library, SaveOptions, cache_folder, default_folder};
 use mailbox::Mailbox;
-pub use model::{Model, Offer, Open, open_pipeline};
+pub use model::{Model, Offer, Open, Reader, open_pipeline};
 pub use stock::{Progress, Stock, Stocked, UsersStock};
 
 /// What a face asks for.

@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor};
 use serde::Deserialize;
 
 use crate::model_index::ModelIndex;
+use crate::text::Tokenizer;
 use crate::weights::{Adapters, Fallbacks, Holding, ModelFiles, Reader};
 use crate::{Conditioning, Error, Result, Warning, flux, sd3};
 
@@ -60,6 +61,12 @@ pub trait Family: Send + Sync {
 
     /// Weight files of the text encoders, in the order of use.
     fn text_weights(&self) -> Vec<&'static str>;
+
+    /// The tokenizers of the text encoders, each with its encoder's name; the last is of the one that reads most.
+    ///
+    /// # Errors
+    /// Those of the tokenizers' files.
+    fn tokenizers(&self, files: &ModelFiles, text_length: usize) -> Result<Vec<(&'static str, Tokenizer)>>;
 
     /// Reads the text encoders.
     ///

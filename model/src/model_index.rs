@@ -20,6 +20,9 @@ pub struct ModelIndex {
     pub words: Option<BTreeSet<String>>,
     /// What a narrow model draws, as the end of a sentence.
     pub draws: Option<String>,
+    /// Pieces of prompts for a narrow model: one of each list, in this order, make one that it can draw.
+    #[serde(default)]
+    pub phrases: Vec<Vec<String>>,
 }
 
 /// Where FLUX's pooled vector comes from.

@@ -31,6 +31,8 @@ pub struct Spec {
     pub words: Option<BTreeSet<String>>,
     /// What a narrow model draws, as the end of a sentence.
     pub draws: Option<String>,
+    /// Pieces of prompts for a narrow model: one of each list, in this order, make one that it can draw.
+    pub phrases: Vec<Vec<String>>,
     /// Tokens of text it reads.
     pub text_length: usize,
     /// The layers that skip-layer guidance skips unless told otherwise; none where it cannot.
@@ -121,6 +123,7 @@ impl Spec {
             rules: Rules::builtin(),
             words: index.words,
             draws: index.draws,
+            phrases: index.phrases,
             text_length: index.text_length.unwrap_or(entry.text_length),
             skip_layers,
             warnings,

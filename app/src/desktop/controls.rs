@@ -19,6 +19,12 @@ pub fn heading(ui: &mut Ui, text: &str) -> Response {
     ui.label(egui::RichText::new(text).color(theme::of(ui).muted).size(12.5))
 }
 
+/// A button that stays in the background.
+pub fn quiet(ui: &mut Ui, text: &str) -> Response {
+    let text = egui::RichText::new(text).size(12.5).color(theme::of(ui).accent_line);
+    ui.add(egui::Button::new(text).frame_when_inactive(false).min_size(Vec2::new(0.0, 3.0 * GRID)))
+}
+
 /// A name on the left and its control on the right.
 pub fn row(ui: &mut Ui, name: &str, meaning: &str, control: impl FnOnce(&mut Ui) -> Response) {
     ui.horizontal(|ui| {

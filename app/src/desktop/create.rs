@@ -3,7 +3,8 @@
 use eframe::egui::{self, Ui};
 
 use super::canvas::Canvas;
-use super::state::{Shown, State};
+use super::kept::Kept;
+use super::state::{self, State};
 use super::theme::{self, GRID};
 use super::{Action, MAKE, Once, messages, models_panel, progress, prompt, result, settings_panel};
 
@@ -11,17 +12,25 @@ use super::{Action, MAKE, Once, messages, models_panel, progress, prompt, result
 #[derive(Default)]
 pub struct Create {
     canvas: Canvas,
-    /// Puts the cursor into the prompt.
-    focus_prompt: Once,
+    prompt: prompt::Editor,
     /// Puts the cursor into the path of a copy.
     focus_copy: Once,
     /// Height of the foot when it was last drawn.
     foot: f32,
 }
 
+/// What the page shows.
+#[derive(Clone, Copy)]
+pub struct Shown<'a> {
+    /// What is going on.
+    pub state: &'a State,
+    /// What is remembered.
+    pub kept: &'a Kept,
+}
+
 impl Create {
     /// Takes in new pixels; `size` is that of the picture a preview becomes.
-    pub fn take(&mut self, ctx: &egui::Context, shown: Shown, size: Option<(u32, u32)>) {
+    pub fn take(&mut self, ctx: &egui::Context, shown: state::Shown, size: Option<(u32, u32)>) {
         self.canvas.take(ctx, shown, size);
     }
 
@@ -31,8 +40,9 @@ impl Create {
     }
 
     /// Draws the page.
-    pub fn show(&mut self, ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
-        let Self { canvas, focus_prompt, focus_copy, foot: height } = self;
+    pub fn show(&mut self, ui: &mut Ui, shown: Shown<'_>, actions: &mut Vec<Action>) {
+        let Self { canvas, prompt, focus_copy, foot: height } = self;
+        let Shown { state, kept } = shown;
         // Before the text fields see it, so that no line is broken; an input method's own keys never come this way.
         if ui.input_mut(|input| input.consume_shortcut(&MAKE)) && state.obstacle().is_none() {
             actions.push(Action::Make);
@@ -43,7 +53,7 @@ impl Create {
         let palette = theme::of(ui);
         let side = egui::Frame::new().fill(palette.panel).inner_margin(egui::Margin { right: GRID as i8, ..margin });
         egui::Panel::left("side").exact_size(theme::SIDE).resizable(false).frame(side).show(ui, |ui| {
-            lane.show(ui, |ui| prompt::show(ui, state, focus_prompt, actions));
+            lane.show(ui, |ui| prompt.show(ui, state, &kept.history, actions));
             ui.add_space(GRID);
             let settings = egui::ScrollArea::vertical().auto_shrink(false);
             settings.show(ui, |ui| {

@@ -1,9 +1,11 @@
 //! What may be set beside the prompt: the values, and what they ask of the engine.
 
 use std::hash::{BuildHasher, RandomState};
+use std::ops::RangeInclusive;
 
 use flowline_model::Draft;
-use flowline_sampler::catalog::{About, Choice, Value};
+use flowline_sampler::catalog::{About, Choice, Kind, Value};
+use serde::{Deserialize, Serialize};
 
 use crate::engine::Offer;
 
@@ -28,6 +30,27 @@ pub struct Settings {
     pub height: u32,
     /// The seed.
     pub seed: Seed,
+}
+
+/// Settings as they are written down: what is not said is as the model likes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Saved {
+    /// The negative prompt.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub negative_prompt: String,
+    /// The sampler with its parameters, as on the command line.
+    pub sampler: Option<String>,
+    /// The schedule with its parameters.
+    pub schedule: Option<String>,
+    /// Number of steps.
+    pub steps: Option<usize>,
+    /// Classifier-free guidance.
+    pub cfg: Option<f64>,
+    /// Distilled guidance.
+    pub guidance: Option<f64>,
+    /// Width and height in pixels.
+    pub size: Option<(u32, u32)>,
 }
 
 /// A sampler or schedule with a value for each of its parameters.
@@ -64,6 +87,10 @@ pub enum Keep {
 pub const LARGEST_SIDE: u32 = 4096;
 /// Most steps of the control.
 pub const MOST_STEPS: usize = 1000;
+/// The range of classifier-free guidance; 1 is off.
+pub const CFG: RangeInclusive<f64> = 1.0..=30.0;
+/// The range of distilled guidance.
+pub const GUIDANCE: RangeInclusive<f64> = 0.0..=100.0;
 
 impl Settings {
     /// What a model likes; the seed and the negative prompt are kept from `before`.
@@ -81,6 +108,43 @@ impl Settings {
             height: offer.size.1,
             seed: before.map(|before| before.seed.clone()).unwrap_or_default(),
         })
+    }
+
+    /// As they are written down.
+    pub fn saved(&self) -> Saved {
+        Saved {
+            negative_prompt: self.negative_prompt.clone(),
+            sampler: Some(self.sampler.choice().to_string()),
+            schedule: self.schedule.as_ref().map(|schedule| schedule.choice().to_string()),
+            steps: Some(self.steps),
+            cfg: Some(self.cfg),
+            guidance: self.guidance,
+            size: Some((self.width, self.height)),
+        }
+    }
+
+    /// These settings with what `saved` says in their place, as far as the model of `offer` has it.
+    #[must_use]
+    pub fn with(mut self, saved: &Saved, offer: &Offer) -> Self {
+        let chosen = |written: &Option<String>, offered: &[About]| {
+            let choice: Choice = written.as_ref()?.parse().ok()?;
+            Selection::chosen(&choice, offered)
+        };
+        if let Some(sampler) = chosen(&saved.sampler, &offer.samplers) {
+            self.sampler = sampler;
+        }
+        self.schedule = chosen(&saved.schedule, &offer.schedules);
+        self.steps = saved.steps.unwrap_or(self.steps).clamp(1, MOST_STEPS);
+        self.cfg = saved.cfg.filter(|cfg| cfg.is_finite()).unwrap_or(self.cfg).clamp(*CFG.start(), *CFG.end());
+        if let (Some(guidance), Some(said)) = (&mut self.guidance, saved.guidance.filter(|said| said.is_finite())) {
+            *guidance = said.clamp(*GUIDANCE.start(), *GUIDANCE.end());
+        }
+        if let Some((width, height)) = saved.size {
+            let multiple = offer.size_multiple;
+            (self.width, self.height) = (nearest_side(width, multiple), nearest_side(height, multiple));
+        }
+        self.negative_prompt.clone_from(&saved.negative_prompt);
+        self
     }
 
     /// The draft of the next picture.
@@ -109,6 +173,19 @@ impl Selection {
         Self { about: about.clone(), values: about.parameters.iter().map(|p| p.kind.default()).collect() }
     }
 
+    /// What was chosen, if it is `offered`; a parameter that makes no sense has its default.
+    pub fn chosen(choice: &Choice, offered: &[About]) -> Option<Self> {
+        let mut selection = Self::new(offered.iter().find(|about| about.name == choice.name)?);
+        for (key, written) in &choice.given {
+            let at = selection.about.parameters.iter().position(|parameter| parameter.key == *key);
+            let value = at.and_then(|at| Some((at, read(&selection.about.parameters.get(at)?.kind, written)?)));
+            if let Some((slot, value)) = value.and_then(|(at, value)| Some((selection.values.get_mut(at)?, value))) {
+                *slot = value;
+            }
+        }
+        Some(selection)
+    }
+
     /// As the engine reads it.
     pub fn choice(&self) -> Choice {
         let parameters = self.about.parameters.iter().zip(&self.values);
@@ -117,11 +194,20 @@ impl Selection {
     }
 }
 
+/// The value of a parameter that was written as `text`; `None` if it cannot be one.
+fn read(kind: &Kind, text: &str) -> Option<Value> {
+    match kind {
+        Kind::Number { min, max, .. } => {
+            text.parse().ok().filter(|number| (*min..=*max).contains(number)).map(Value::Number)
+        }
+        Kind::Word { options, .. } => options.contains(&text).then(|| Value::Word(text.to_owned())),
+    }
+}
+
 impl Seed {
     /// A seed nobody chose, short enough to be typed again.
     pub fn roll(&mut self) {
-        // The standard library's hash keys come from the system's random numbers; a seed needs no better ones.
-        self.text = (RandomState::new().hash_one(()) as u32).to_string();
+        self.text = (random() as u32).to_string();
         self.chosen();
     }
 
@@ -153,6 +239,11 @@ impl Seed {
     fn number(&self) -> Option<u64> {
         self.text.trim().parse().ok()
     }
+}
+
+/// A number nobody chose. The standard library's hash keys come from the system's random numbers; a seed needs no better ones.
+pub fn random() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 /// `side` as a multiple of `multiple` inside the control's range.

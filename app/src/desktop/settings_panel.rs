@@ -4,7 +4,7 @@ use eframe::egui::{self, Response, RichText, Ui};
 
 use super::Action;
 use super::controls::{Icon, choose, count, heading, icon_button, number, row, selection, side};
-use super::settings::{Keep, MOST_STEPS, Settings, size_presets};
+use super::settings::{CFG, GUIDANCE, Keep, MOST_STEPS, Settings, size_presets};
 use super::state::State;
 use super::theme::{self, GRID};
 use crate::engine::Offer;
@@ -49,12 +49,10 @@ fn sampling(ui: &mut Ui, offer: &Offer, settings: &mut Settings) {
         count(ui, &mut settings.steps, 1..=MOST_STEPS)
     });
     selection(ui, "Schedule", &offer.schedules, Some("the model's own"), &mut settings.schedule);
-    row(ui, "CFG", "How strongly the picture follows the prompt; 1 is off", |ui| {
-        number(ui, &mut settings.cfg, 1.0..=30.0)
-    });
+    row(ui, "CFG", "How strongly the picture follows the prompt; 1 is off", |ui| number(ui, &mut settings.cfg, CFG));
     if let Some(guidance) = &mut settings.guidance {
         row(ui, "Guidance", "How strongly the picture follows the prompt, as the model learned it", |ui| {
-            number(ui, guidance, 0.0..=100.0)
+            number(ui, guidance, GUIDANCE)
         });
     }
 }

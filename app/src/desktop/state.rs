@@ -8,7 +8,7 @@ use std::sync::Arc;
 use flowline_model::{Event as Made, Picture, Request, StepDone, catalog};
 use image::RgbImage;
 
-use super::settings::Settings;
+use super::settings::{Saved, Settings};
 use crate::engine::{Event, Job, Offer, Progress, Stocked};
 use crate::error::Failure;
 
@@ -21,6 +21,8 @@ pub struct State {
     pub offer: Option<Arc<Offer>>,
     /// The settings; `None` until the model is open.
     pub settings: Option<Settings>,
+    /// Settings to begin with, once the first model is open.
+    pub restore: Option<Saved>,
     /// What the engine is doing for us; `None` when idle.
     pub work: Option<Work>,
     /// The last finished picture.
@@ -123,7 +125,12 @@ impl State {
                 self.chosen = self.chosen.take().filter(|chosen| *chosen != offer.model);
                 let other = self.offer.as_ref().is_none_or(|known| *known != offer);
                 if other {
-                    self.settings = Settings::new(&offer, self.settings.as_ref());
+                    let settings = Settings::new(&offer, self.settings.as_ref());
+                    let restored = self.restore.take();
+                    self.settings = settings.map(|settings| match restored {
+                        Some(saved) => settings.with(&saved, &offer),
+                        None => settings,
+                    });
                     self.offer = Some(offer);
                 }
             }

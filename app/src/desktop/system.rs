@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use eframe::egui;
 
-use super::App;
+use super::{App, kept};
 use crate::Registry;
 use crate::engine::{Engine, Setup};
 use crate::error::{Exit, Failure, Result};
@@ -45,7 +45,12 @@ pub fn run(registry: Registry) -> Result<Exit> {
         let waker = Arc::new(move || ctx.request_repaint_after(FRAME));
         let engine = Rc::new(Engine::start(Setup::usual(registry), waker)?);
         let engine = Rc::clone(kept.get_or_init(|| engine));
-        Ok(Box::new(App::new(&creation.egui_ctx, engine, Box::new(open_folder))) as Box<dyn eframe::App>)
+        let app = App::new(&creation.egui_ctx, engine, Box::new(open_folder));
+        let app = match kept::usual_place() {
+            Some(file) => app.remembering(&creation.egui_ctx, file),
+            None => app,
+        };
+        Ok(Box::new(app) as Box<dyn eframe::App>)
     };
     let ended = panic::catch_unwind(AssertUnwindSafe(|| eframe::run_native("Flowline", options, Box::new(create))));
     match ended {

@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use flowline_model::text::PromptReader;
 use flowline_model::{Draft, Event, Opening, Outcome, Pipeline, Request, Resolved, Spec};
 use flowline_sampler::catalog::{About, Choice};
 
@@ -41,7 +43,9 @@ pub fn open_pipeline(registry: Registry, cache: Option<PathBuf>) -> Open {
 
 impl Model for Pipeline {
     fn offer(&self) -> Offer {
-        Offer::of(self.spec())
+        // Without one, prompts are read all the same when a picture is made, and what is wrong is said then.
+        let reader = self.prompt_reader().ok().map(|reader| Reader(Arc::new(reader)));
+        Offer { reader, ..Offer::of(self.spec()) }
     }
 
     fn resolve(&self, draft: &Draft) -> Result<Resolved> {
@@ -80,6 +84,18 @@ pub struct Offer {
     pub size_multiple: u32,
     /// The only size it was trained at, if there is only one.
     pub trained_size: Option<(u32, u32)>,
+    /// What its text encoders see of a prompt; `None` where nobody can say.
+    pub reader: Option<Reader>,
+}
+
+/// A model's reader of prompts, which answers at once. Those of models with the same words are equal.
+#[derive(Clone, Debug)]
+pub struct Reader(pub Arc<PromptReader>);
+
+impl PartialEq for Reader {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.words() == other.0.words()
+    }
 }
 
 impl Offer {
@@ -99,6 +115,7 @@ impl Offer {
             size: likes.size,
             size_multiple: spec.size_multiple().max(1),
             trained_size: spec.entry.trained_size,
+            reader: None,
         }
     }
 }

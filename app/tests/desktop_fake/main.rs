@@ -3,6 +3,7 @@
 
 mod asking;
 mod choosing;
+mod prompting;
 mod showing;
 #[path = "../stand_in/mod.rs"]
 mod stand_in;

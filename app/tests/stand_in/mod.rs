@@ -25,6 +25,7 @@ pub fn offer() -> Offer {
         size: (256, 256),
         size_multiple: 32,
         trained_size: Some((256, 256)),
+        reader: None,
     }
 }
 

@@ -70,6 +70,14 @@ impl Family for FluxFamily {
         }
     }
 
+    fn tokenizers(&self, files: &ModelFiles, text_length: usize) -> Result<Vec<(&'static str, Tokenizer)>> {
+        let t5 = ("T5", self.t5_place().tokenizer(files, &Frame::t5(text_length))?);
+        Ok(match self.pooled {
+            Pooled::T5Mean => vec![t5],
+            Pooled::Clip => vec![("CLIP-L", Place::FIRST.tokenizer(files, &Frame::clip_l())?), t5],
+        })
+    }
+
     fn load_text(&self, load: &Load<'_>, text_length: usize) -> Result<Box<dyn TextEncoder>> {
         let pooling = match self.pooled {
             Pooled::T5Mean => Pooling::T5Mean,

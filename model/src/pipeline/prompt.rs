@@ -7,6 +7,7 @@ use super::loading::Progress;
 use super::observer::Observer;
 use crate::family::Encoding;
 use crate::spec::Spec;
+use crate::text::PromptReader;
 use crate::{Error, Event, Request, Result, Warning};
 
 /// How many prompts' features are kept.
@@ -27,6 +28,15 @@ impl Pipeline {
         }
         self.encoded.push((prompt.to_owned(), encoding.clone()));
         Ok(encoding)
+    }
+
+    /// What its text encoders will see of prompts, which reads no weights.
+    ///
+    /// # Errors
+    /// Those of the tokenizers' files.
+    pub fn prompt_reader(&self) -> Result<PromptReader> {
+        let tokenizers = self.spec.family.tokenizers(&self.files, self.spec.text_length)?;
+        Ok(PromptReader::new(tokenizers, &self.spec))
     }
 
     /// Reads the prompts of several requests, 32 texts at most, so that text encoders that leave are read once for all of

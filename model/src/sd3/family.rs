@@ -7,7 +7,7 @@ use super::{Sd3Config, Sd3Transformer, Skipping};
 use crate::family::{Family, Load, TextEncoder, Transformer};
 use crate::probe::OnTick;
 use crate::spec::TRANSFORMER;
-use crate::text::{Frame, Place};
+use crate::text::{Frame, Place, Tokenizer};
 use crate::weights::ModelFiles;
 use crate::{Conditioning, Result, Warning};
 
@@ -91,6 +91,17 @@ impl Family for Sd3Family {
     fn text_weights(&self) -> Vec<&'static str> {
         let t5 = self.t5.then_some(Place::THIRD.weights);
         [Place::FIRST.weights, Place::SECOND.weights].into_iter().chain(t5).collect()
+    }
+
+    fn tokenizers(&self, files: &ModelFiles, text_length: usize) -> Result<Vec<(&'static str, Tokenizer)>> {
+        let mut tokenizers = vec![
+            ("CLIP-L", Place::FIRST.tokenizer(files, &Frame::clip_l())?),
+            ("CLIP-G", Place::SECOND.tokenizer(files, &Frame::clip_g())?),
+        ];
+        if self.t5 {
+            tokenizers.push(("T5", Place::THIRD.tokenizer(files, &Frame::t5(text_length))?));
+        }
+        Ok(tokenizers)
     }
 
     fn load_text(&self, load: &Load<'_>, text_length: usize) -> Result<Box<dyn TextEncoder>> {

@@ -7,12 +7,14 @@ pub mod clip;
 mod clip_vocabulary;
 mod embedding;
 mod place;
+mod prompt_reader;
 mod sentencepiece;
 pub mod t5;
 pub mod tokenizer;
 
 pub use self::clip::{ClipText, ClipTextConfig, ClipTextOutput};
 pub(crate) use self::place::{Place, row};
+pub use self::prompt_reader::{PromptReader, Reading, Tokens};
 pub(crate) use self::sentencepiece::SentencePieces;
 pub use self::t5::{T5Config, T5Encoder};
 pub use self::tokenizer::{Encoded, Frame, Tokenizer};

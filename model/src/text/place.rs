@@ -4,6 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::{ClipText, ClipTextConfig, Frame, T5Config, T5Encoder, Tokenizer, clip, t5};
 use crate::family::Load;
+use crate::weights::ModelFiles;
 use crate::{Error, Result};
 
 /// A text encoder's place in the folder.
@@ -32,10 +33,15 @@ impl Place {
         config: "text_encoder_3/config.json",
     };
 
+    /// The tokenizer of the encoder here, whose ids are put in `frame`.
+    pub(crate) fn tokenizer(&self, files: &ModelFiles, frame: &Frame) -> Result<Tokenizer> {
+        Tokenizer::of_folder(files, self.tokenizer, frame)
+    }
+
     /// A CLIP encoder whose ids are put in `frame`.
     pub(crate) fn clip(&self, load: &Load<'_>, frame: &Frame) -> Result<(Tokenizer, ClipText)> {
         let config = ClipTextConfig::parse(self.config, &load.files.read(self.config)?)?;
-        let tokenizer = Tokenizer::of_folder(load.files, self.tokenizer, frame)?;
+        let tokenizer = self.tokenizer(load.files, frame)?;
         let encoder = load.part(self.weights, |reader| Ok((ClipText::load(&config, reader)?, clip::OPTIONAL)))?;
         Ok((tokenizer, encoder))
     }
@@ -47,7 +53,7 @@ impl Place {
             let what = format!("features are {} wide, but the transformer reads {width}", config.d_model);
             return Err(Error::Config { file: self.config.into(), what });
         }
-        let tokenizer = Tokenizer::of_folder(load.files, self.tokenizer, &Frame::t5(length))?;
+        let tokenizer = self.tokenizer(load.files, &Frame::t5(length))?;
         let encoder = load.part(self.weights, |reader| Ok((T5Encoder::load(&config, reader)?, t5::OPTIONAL)))?;
         Ok((tokenizer, encoder))
     }
