@@ -7,6 +7,7 @@
 mod canvas;
 mod controls;
 mod create;
+pub mod gallery;
 pub mod kept;
 mod messages;
 mod models_panel;
@@ -19,6 +20,7 @@ pub mod settings;
 mod settings_panel;
 pub mod state;
 mod system;
+mod taken_over;
 mod theme;
 
 use std::path::{Path, PathBuf};
@@ -27,9 +29,10 @@ use std::sync::Arc;
 use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
 
 use crate::command::command_line;
-use crate::engine::{Backend, Command, Progress};
+use crate::engine::{Backend, Command, Event, Progress};
 use crate::error::Result;
 use create::Create;
+use gallery::Gallery;
 use kept::{Kept, Store};
 use page::Page;
 use settings::{Settings, nearest_side};
@@ -77,6 +80,8 @@ pub enum Action {
     CancelCopy,
     /// The messages were read.
     Dismiss,
+    /// Something on the library's page.
+    Gallery(gallery::Action),
 }
 
 /// Something to do one time only.
@@ -104,6 +109,7 @@ pub struct App {
     state: State,
     page: Page,
     create: Create,
+    gallery: Gallery,
     kept: Kept,
     /// Where that is kept; `None` where nothing is.
     store: Option<Store>,
@@ -119,6 +125,7 @@ impl App {
             state: State::default(),
             page: Page::default(),
             create: Create::default(),
+            gallery: Gallery::new(gallery::Nobody),
             kept: Kept::default(),
             store: None,
             backend: Box::new(backend),
@@ -138,6 +145,18 @@ impl App {
         }
         self.prefer(ctx);
         self
+    }
+
+    /// The same program with a library that `keeper` keeps.
+    #[must_use]
+    pub fn with_library(mut self, keeper: impl crate::library::keeper::Backend + 'static) -> Self {
+        self.gallery = Gallery::new(keeper);
+        self
+    }
+
+    /// The library's page.
+    pub fn gallery(&self) -> &Gallery {
+        &self.gallery
     }
 
     /// Puts the preferences in place.
@@ -166,7 +185,11 @@ impl App {
 
     /// Takes in what the engine has said.
     fn poll(&mut self, ctx: &egui::Context) {
+        self.gallery.poll(ctx);
         for event in self.backend.events() {
+            if matches!(event, Event::Picture(..)) {
+                self.gallery.look();
+            }
             if let Some(model) = self.state.fetched(&event) {
                 self.backend.send(Command::Open(model));
             }
@@ -190,6 +213,11 @@ impl App {
             Page::Create => {
                 let shown = create::Shown { state: &self.state, kept: &self.kept };
                 self.create.show(ui, shown, &mut actions);
+            }
+            Page::Library => {
+                let mut asked = Vec::new();
+                self.gallery.show(ui, &mut asked);
+                actions.extend(asked.into_iter().map(Action::Gallery));
             }
         }
         actions
@@ -269,6 +297,11 @@ impl App {
             }
             Action::CancelCopy => state.copy_to = None,
             Action::Dismiss => state.messages.clear(),
+            Action::Gallery(gallery::Action::Use(draft, which)) => {
+                taken_over::take_over(state, &draft, which);
+                self.page = Page::Create;
+            }
+            Action::Gallery(action) => self.gallery.apply(ctx, action),
         }
     }
 

@@ -106,6 +106,17 @@ enum View {
     Comparison(Box<Comparison>),
 }
 
+/// Keeps no library.
+pub struct Nobody;
+
+impl Backend for Nobody {
+    fn send(&self, _: Command) {}
+
+    fn events(&self) -> Vec<Event> {
+        Vec::new()
+    }
+}
+
 /// The library's page.
 pub struct Gallery {
     backend: Box<dyn Backend>,

@@ -13,6 +13,8 @@ pub enum Page {
     /// Where pictures begin.
     #[default]
     Create,
+    /// The pictures that were made.
+    Library,
 }
 
 /// Width of the rail.
@@ -20,18 +22,20 @@ pub const RAIL: f32 = 9.0 * GRID;
 
 impl Page {
     /// All, in the order of the rail.
-    pub const ALL: [Self; 1] = [Self::Create];
+    pub const ALL: [Self; 2] = [Self::Create, Self::Library];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "Create",
+            Self::Library => "Library",
         }
     }
 
     fn icon(self) -> Icon {
         match self {
             Self::Create => Icon::Brush,
+            Self::Library => Icon::Pictures,
         }
     }
 

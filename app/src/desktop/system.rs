@@ -14,8 +14,10 @@ use eframe::egui;
 
 use super::{App, kept};
 use crate::Registry;
-use crate::engine::{Engine, Setup};
+use crate::engine::{Engine, Setup, Waker};
 use crate::error::{Exit, Failure, Result};
+use crate::library::keeper::{self, Keeper};
+use crate::library;
 
 /// Wakes closer together than this share a frame; nobody sees the difference, and the processor is the sampler's.
 const FRAME: Duration = Duration::from_millis(33);
@@ -43,9 +45,10 @@ pub fn run(registry: Registry) -> Result<Exit> {
         opened.end();
         let ctx = creation.egui_ctx.clone();
         let waker = Arc::new(move || ctx.request_repaint_after(FRAME));
+        let keeper = Keeper::start(keeping(registry.clone()), Arc::clone(&waker) as Waker)?;
         let engine = Rc::new(Engine::start(Setup::usual(registry), waker)?);
         let engine = Rc::clone(kept.get_or_init(|| engine));
-        let app = App::new(&creation.egui_ctx, engine, Box::new(open_folder));
+        let app = App::new(&creation.egui_ctx, engine, Box::new(open_folder)).with_library(keeper);
         let app = match kept::usual_place() {
             Some(file) => app.remembering(&creation.egui_ctx, file),
             None => app,
@@ -67,6 +70,12 @@ pub fn run(registry: Registry) -> Result<Exit> {
             None => panic::resume_unwind(panic),
         },
     }
+}
+
+/// The library as users have it.
+fn keeping(registry: Registry) -> keeper::Setup {
+    let cache = library::cache_folder().ok().map(|folder| folder.join("library"));
+    keeper::Setup { folders: vec![library::default_folder().path], cache, registry }
 }
 
 /// While the window is being opened, panics are noted instead of printed.

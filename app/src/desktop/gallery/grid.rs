@@ -249,10 +249,11 @@ fn keys(ui: &Ui, gallery: &Gallery, actions: &mut Vec<Action>) {
         if pressed(Modifiers::NONE, Key::Delete) {
             actions.push(Action::Bin(chosen.clone()));
         }
+        // The older before, the newer after.
         if let [a, b] = chosen.as_slice()
             && pressed(Modifiers::NONE, Key::C)
         {
-            actions.push(Action::Compare(a.clone(), b.clone()));
+            actions.push(Action::Compare(b.clone(), a.clone()));
         }
     }
 }
