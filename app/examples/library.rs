@@ -72,19 +72,17 @@ impl Page {
     fn open(pictures: &Path, cache: &Path) -> Result<Self, Box<dyn Error>> {
         let (wakes, woken) = mpsc::channel();
         let wakes = Mutex::new(wakes);
-        let waker = Arc::new(move || drop(wakes.lock().map(|wakes| wakes.send(()))));
-        let setup = Setup {
-            folders: vec![pictures.to_owned()],
-            cache: Some(cache.to_owned()),
-            registry: Registry::builtin(),
-        };
+        let waker = Arc::new(move || wakes.lock().map(|wakes| wakes.send(()).unwrap_or_default()).unwrap_or_default());
+        let setup =
+            Setup { folders: vec![pictures.to_owned()], cache: Some(cache.to_owned()), registry: Registry::builtin() };
         let gallery = Gallery::new(Keeper::start(setup, waker)?);
         Ok(Self { ctx: Context::default(), gallery, woken, frames: Vec::new() })
     }
 
     /// Draws a frame as the window would, and notes its time.
     fn frame(&mut self, events: Vec<Event>) {
-        let input = RawInput { screen_rect: Some(Rect::from_min_size(pos2(0.0, 0.0), SIZE)), events, ..RawInput::default() };
+        let input =
+            RawInput { screen_rect: Some(Rect::from_min_size(pos2(0.0, 0.0), SIZE)), events, ..RawInput::default() };
         let begun = Instant::now();
         let gallery = &mut self.gallery;
         let mut actions = Vec::new();
@@ -130,7 +128,12 @@ impl Page {
         let mut times: Vec<f64> = self.frames.iter().map(|time| millis(*time)).collect();
         times.sort_by(f64::total_cmp);
         let at = |part: f64| times.get(((times.len() - 1) as f64 * part) as usize).copied().unwrap_or_default();
-        println!("  {frames} frames while scrolling: median {:.2} ms, 99 % {:.2} ms, most {:.2} ms", at(0.5), at(0.99), at(1.0));
+        println!(
+            "  {frames} frames while scrolling: median {:.2} ms, 99 % {:.2} ms, most {:.2} ms",
+            at(0.5),
+            at(0.99),
+            at(1.0)
+        );
         println!("  drawn at once {most_drawn}, thumbnails held {most_held}, memory {}", memory());
     }
 }

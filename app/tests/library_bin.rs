@@ -30,7 +30,11 @@ fn with_bin(test: &str, home: &Path, data: Option<&Path>) {
 fn a_picture_and_its_star_go_to_the_bin_and_come_back() {
     let Some(home) = std::env::var_os(INNER) else {
         let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        return with_bin("a_picture_and_its_star_go_to_the_bin_and_come_back", home.path(), Some(&home.path().join("data")));
+        return with_bin(
+            "a_picture_and_its_star_go_to_the_bin_and_come_back",
+            home.path(),
+            Some(&home.path().join("data")),
+        );
     };
     let folder = Path::new(&home).join("pictures");
     fs::create_dir_all(&folder).unwrap();

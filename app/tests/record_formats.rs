@@ -158,8 +158,7 @@ fn fooocus_text() -> Row {
     let text = "a cat, \"sitting\", cinematic\nNegative prompt: dogs, anime\nSteps: 20, Sampler: Euler, Seed: 42, Size: \
                 768x512, CFG scale: 4.5, Sharpness: 2, Model: juggernaut, Performance: Speed, Scheduler: normal, Raw \
                 prompt: \"a cat, \\\"sitting\\\"\", Raw negative prompt: dogs, Version: Fooocus v2.5.5";
-    let unused =
-        &["Sharpness", "Model", "Performance", "Version", "prompt with styles", "negative prompt with styles"];
+    let unused = &["Sharpness", "Model", "Performance", "Version", "prompt with styles", "negative prompt with styles"];
     let file = texts(&[("parameters", text), ("fooocus_scheme", "a1111")]);
     Row { source: Source::Fooocus, file, draft: asked(), unused }
 }
@@ -193,7 +192,8 @@ fn sd_cpp_text() -> Row {
 }
 
 fn mflux() -> Row {
-    let comment = br#"{"mflux_version": "0.11.1", "model": "dev", "seed": 42, "steps": 20, "guidance": 3.5, "height": 512,
+    let comment =
+        br#"{"mflux_version": "0.11.1", "model": "dev", "seed": 42, "steps": 20, "guidance": 3.5, "height": 512,
         "width": 768, "precision": "mlx.core.bfloat16", "quantize": 8, "lora_paths": null, "prompt":
         "a cat, \"sitting\"", "negative_prompt": "dogs"}"#;
     let data = exif(&[b"ASCII\0\0\0", &comment[..]].concat());
@@ -204,9 +204,11 @@ fn mflux() -> Row {
 
 /// mflux after a program took the EXIF data away.
 fn mflux_packet() -> Row {
-    let packet = xmp("<dc:description><rdf:Alt><rdf:li xml:lang=\"x-default\">a cat, &quot;sitting&quot;</rdf:li></rdf:Alt>\
+    let packet = xmp(
+        "<dc:description><rdf:Alt><rdf:li xml:lang=\"x-default\">a cat, &quot;sitting&quot;</rdf:li></rdf:Alt>\
                       </dc:description><xmp:CreatorTool>MFLUX 0.11.1</xmp:CreatorTool><mflux:seed>42</mflux:seed>\
-                      <mflux:steps>20</mflux:steps><mflux:guidance>None</mflux:guidance><mflux:model>dev</mflux:model>");
+                      <mflux:steps>20</mflux:steps><mflux:guidance>None</mflux:guidance><mflux:model>dev</mflux:model>",
+    );
     let draft = Draft { prompt: asked().prompt, seeds: vec![42], steps: Some(20), ..Draft::default() };
     Row { source: Source::Mflux, file: texts(&[("XML:com.adobe.xmp", &packet)]), draft, unused: &["model"] }
 }
@@ -272,7 +274,9 @@ fn damaged_exif_data_and_packets_say_nothing_and_stop_nobody() {
             read(&png(&[(b"eXIf", &damaged)])).unwrap();
         }
     }
-    let packet = xmp("<xmp:CreatorTool>Draw Things</xmp:CreatorTool><exif:UserComment>&#x1f5fc;&#xffffffff;&;{</exif:UserComment>");
+    let packet = xmp(
+        "<xmp:CreatorTool>Draw Things</xmp:CreatorTool><exif:UserComment>&#x1f5fc;&#xffffffff;&;{</exif:UserComment>",
+    );
     for end in (0..packet.len()).filter(|end| packet.is_char_boundary(*end)) {
         let _ = read(&texts(&[("XML:com.adobe.xmp", &packet[..end])]));
     }

@@ -16,8 +16,8 @@ use super::{App, kept};
 use crate::Registry;
 use crate::engine::{Engine, Setup, Waker};
 use crate::error::{Exit, Failure, Result};
-use crate::library::keeper::{self, Keeper};
 use crate::library;
+use crate::library::keeper::{self, Keeper};
 
 /// Wakes closer together than this share a frame; nobody sees the difference, and the processor is the sampler's.
 const FRAME: Duration = Duration::from_millis(33);

@@ -1,6 +1,16 @@
 //! The system's bin: pictures go there with their stars, and come back.
 
+#[cfg(not(any(windows, target_os = "macos")))]
+mod freedesktop;
+#[cfg(any(windows, target_os = "macos"))]
+mod other;
+
 use std::path::{Path, PathBuf};
+
+#[cfg(not(any(windows, target_os = "macos")))]
+use freedesktop::{Item, moved, restored};
+#[cfg(any(windows, target_os = "macos"))]
+use other::{Item, moved, restored};
 
 use super::star;
 use crate::error::{Failure, Result};
@@ -10,7 +20,7 @@ use crate::error::{Failure, Result};
 pub struct Binned {
     /// Where it was.
     pub path: PathBuf,
-    /// What the system calls it and its star there; empty where the system does not say.
+    /// The picture in the bin, and its star.
     items: Vec<Item>,
 }
 
@@ -21,16 +31,19 @@ pub struct Binned {
 pub fn put(path: &Path) -> Result<Binned> {
     // The bin keeps whole paths.
     let path = std::path::absolute(path).map_err(|error| Failure::io(path, error))?;
-    let mut items = Vec::new();
-    items.extend(moved(&path)?);
+    let refused = |error: std::io::Error| {
+        let what = format!("{} could not be moved to the bin: {error}", path.display());
+        Failure::new(what, "it is where it was; delete it in a file manager if you do not need it")
+    };
+    let mut items = vec![moved(&path).map_err(refused)?];
     let star = star::beside(&path);
     if star.exists() {
         match moved(&star) {
-            Ok(item) => items.extend(item),
-            Err(failure) => {
+            Ok(item) => items.push(item),
+            Err(error) => {
                 // Half is not moved.
-                back(&Binned { path, items })?;
-                return Err(failure);
+                back(&Binned { path: path.clone(), items })?;
+                return Err(refused(error));
             }
         }
     }
@@ -42,83 +55,11 @@ pub fn put(path: &Path) -> Result<Binned> {
 /// # Errors
 /// Something else has its place, it is no longer in the bin, or the system cannot bring it back.
 pub fn back(binned: &Binned) -> Result<()> {
-    if binned.items.is_empty() {
-        let what = format!("{} cannot be brought back by a program", binned.path.display());
-        return Err(Failure::new(what, "bring it back in the system's bin"));
+    for item in &binned.items {
+        restored(item).map_err(|error| {
+            let what = format!("{} could not be brought back from the bin: {error}", binned.path.display());
+            Failure::new(what, "look for it in the system's bin; if something has its place, move that away first")
+        })?;
     }
-    restored(&binned.items).map_err(|error| {
-        let what = format!("{} could not be brought back from the bin: {}", binned.path.display(), said(&error));
-        Failure::new(what, "look for it in the system's bin; if something has its place, move that away first")
-    })
-}
-
-fn refused(path: &Path, error: &trash::Error) -> Failure {
-    let what = format!("{} could not be moved to the bin: {}", path.display(), said(error));
-    Failure::new(what, "it is where it was; delete it in a file manager if you do not need it")
-}
-
-/// What the bin said, without the name of the crate's types.
-fn said(error: &trash::Error) -> String {
-    match error {
-        trash::Error::Unknown { description } | trash::Error::Os { description, .. } => description.clone(),
-        trash::Error::CouldNotAccess { .. } => "it is not there, or may not be touched".into(),
-        trash::Error::TargetedRoot => "it is the root of everything".into(),
-        trash::Error::CanonicalizePath { .. } => "its path leads nowhere".into(),
-        other => other.to_string(),
-    }
-}
-
-#[cfg(not(target_os = "macos"))]
-use limited::{Item, moved, restored};
-#[cfg(target_os = "macos")]
-use unlimited::{Item, moved, restored};
-
-/// Systems whose bin says what is in it.
-#[cfg(not(target_os = "macos"))]
-mod limited {
-    use std::collections::HashSet;
-    use std::ffi::OsString;
-    use std::path::Path;
-
-    use trash::{TrashItem, os_limited};
-
-    use super::refused;
-    use crate::error::Result;
-
-    pub(super) type Item = TrashItem;
-
-    /// Moves a file to the bin and says what it is called there: what was not in it before, and came from `path`.
-    pub(super) fn moved(path: &Path) -> Result<Option<Item>> {
-        let from_there = || {
-            let all = os_limited::list().unwrap_or_default();
-            all.into_iter().filter(|item| item.original_path() == path)
-        };
-        let before: HashSet<OsString> = from_there().map(|item| item.id).collect();
-        trash::delete(path).map_err(|error| refused(path, &error))?;
-        Ok(from_there().find(|item| !before.contains(&item.id)))
-    }
-
-    pub(super) fn restored(items: &[Item]) -> std::result::Result<(), trash::Error> {
-        os_limited::restore_all(items.iter().cloned())
-    }
-}
-
-/// The system whose bin takes and does not give.
-#[cfg(target_os = "macos")]
-mod unlimited {
-    use std::path::Path;
-
-    use super::refused;
-    use crate::error::Result;
-
-    pub(super) type Item = std::convert::Infallible;
-
-    pub(super) fn moved(path: &Path) -> Result<Option<Item>> {
-        trash::delete(path).map_err(|error| refused(path, &error))?;
-        Ok(None)
-    }
-
-    pub(super) fn restored(_: &[Item]) -> std::result::Result<(), trash::Error> {
-        Ok(())
-    }
+    Ok(())
 }

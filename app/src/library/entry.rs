@@ -21,7 +21,7 @@ pub struct Entry {
 }
 
 /// A file as it was when it was read: whoever writes it again changes one of these.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct File {
     /// Where it is.
     pub path: PathBuf,
@@ -64,8 +64,7 @@ const PROMPT: usize = 240;
 /// Bytes of a record that can be searched; a hostile one may be as long as it likes.
 const SEARCHED: usize = 8 << 10;
 /// What other programs call the model in their records; it is never taken over, so it is among the unused.
-const MODELS: &[&str] =
-    &["model", "ckpt_name", "unet_name", "base_model", "models.diffusion_model", "models.model"];
+const MODELS: &[&str] = &["model", "ckpt_name", "unet_name", "base_model", "models.diffusion_model", "models.model"];
 
 impl Entry {
     /// The name of its file.
@@ -129,6 +128,32 @@ impl About {
             seed: draft.seeds.first().copied(),
             size: record.size,
             words,
+        }
+    }
+}
+
+/// Year, month and day of a number of days since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
+pub(super) fn calendar(days: u64) -> (u64, u64, u64) {
+    // Years begin in March here, so that the day of the leap is the last.
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year + 400 * era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::calendar;
+
+    #[test]
+    fn days_have_dates() {
+        let dates = [(0, (1970, 1, 1)), (11_016, (2000, 2, 29)), (11_017, (2000, 3, 1)), (20_778, (2026, 11, 21))];
+        for (days, date) in dates {
+            assert_eq!(calendar(days), date);
         }
     }
 }

@@ -50,7 +50,7 @@ impl Remembered {
         let write = |out: &mut dyn Write| {
             for entry in entries.iter().filter(|entry| entry.content != Content::Unread) {
                 // A path that is no Unicode has no JSON; it is read again next time.
-                if let Ok(mut line) = serde_json::to_vec(entry) {
+                if let Ok(mut line) = serde_json::to_vec(&**entry) {
                     line.push(b'\n');
                     out.write_all(&line)?;
                 }

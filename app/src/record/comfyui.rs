@@ -34,6 +34,12 @@ const MODELS: &[&str] = &["unet_name", "ckpt_name", "lora_name", "vae_name", "cl
 
 struct Graph(Map<String, Value>);
 
+/// A value, and the node and the input that it is written into.
+struct Written<'g> {
+    text: String,
+    place: (&'g str, &'g str),
+}
+
 /// Reads ComfyUI's record.
 pub(super) fn read(name: &str, texts: &Texts<'_>) -> Option<Result<Found>> {
     let text = texts.get("prompt")?.trim_start();
@@ -78,18 +84,18 @@ impl Graph {
 
     fn reading(&self, sampler: &str) -> Reading {
         let mut reading = Reading::default();
+        let mut taken = Vec::new();
         for (field, input) in [(Field::Prompt, "positive"), (Field::NegativePrompt, "negative")] {
-            if let Some(text) = self.text(sampler, input) {
+            if let Some(Written { text, place }) = self.text(sampler, input) {
                 reading.take(field, input, &text);
+                taken.push(place);
             }
         }
         let upstream = self.upstream(sampler);
-        let mut taken = Vec::new();
         for (input, field) in INPUTS {
-            let written = upstream.iter().find_map(|id| Some((id, self.value(id, input)?)));
-            if let Some((id, written)) = written {
-                reading.take(*field, input, &written);
-                taken.push((*id, *input));
+            if let Some(Written { text, place }) = upstream.iter().find_map(|id| self.value(id, input)) {
+                reading.take(*field, input, &text);
+                taken.push(place);
             }
         }
         let nodes = self.0.len();
@@ -107,12 +113,6 @@ impl Graph {
                 let is_taken = taken.contains(&(*id, input.as_str()));
                 let is_whole = input == "denoise" && value.as_f64() == Some(1.0);
                 let Some(value) = scalar(value).filter(|_| !is_taken && !is_whole) else { continue };
-                let is_prompt = TEXTS.contains(&input.as_str())
-                    && [Some(&reading.draft.prompt), reading.draft.negative_prompt.as_ref()]
-                        .contains(&Some(&value.trim().to_owned()));
-                if is_prompt {
-                    continue;
-                }
                 match MODELS.contains(&input.as_str()) {
                     true => reading.leave(input, &value, ""),
                     false => reading.leave(&format!("{}.{input}", self.class(id)), &value, ""),
@@ -122,7 +122,7 @@ impl Graph {
     }
 
     /// The text that conditions `sampler` through `input`, or through its guider's input of that name.
-    fn text(&self, sampler: &str, input: &str) -> Option<String> {
+    fn text<'g>(&'g self, sampler: &'g str, input: &'g str) -> Option<Written<'g>> {
         let through_guider = self.link(sampler, "guider").and_then(|guider| {
             let single = || self.link(guider, "conditioning").filter(|_| input == "positive");
             self.link(guider, input).or_else(single)
@@ -139,11 +139,13 @@ impl Graph {
     }
 
     /// A value written into a node, or into the node it is linked to.
-    fn value(&self, id: &str, input: &str) -> Option<String> {
-        let value = self.input(id, input)?;
-        scalar(value).or_else(|| {
+    fn value<'g>(&'g self, id: &'g str, input: &'g str) -> Option<Written<'g>> {
+        let written = |id: &'g str, input: &'g str| {
+            Some(Written { text: self.input(id, input).and_then(scalar)?, place: (id, input) })
+        };
+        written(id, input).or_else(|| {
             let linked = self.link(id, input)?;
-            std::iter::once(&input).chain(TEXTS).find_map(|input| self.input(linked, input).and_then(scalar))
+            std::iter::once(&input).chain(TEXTS).find_map(|input| written(linked, input))
         })
     }
 

@@ -34,7 +34,8 @@ pub(super) fn user_comment(exif: &[u8]) -> Option<String> {
     let tiff = Tiff { data, order };
     let first = tiff.long(4)?;
     let second = || tiff.entry(first, EXIF_DIRECTORY).and_then(|at| tiff.long(at + 8));
-    let at = second().and_then(|second| tiff.entry(second, USER_COMMENT)).or_else(|| tiff.entry(first, USER_COMMENT))?;
+    let at =
+        second().and_then(|second| tiff.entry(second, USER_COMMENT)).or_else(|| tiff.entry(first, USER_COMMENT))?;
     text(tiff.bytes(at)?, order)
 }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use eframe::egui::accesskit::Toggled;
 use eframe::egui::{Key, Modifiers, OutputCommand};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
@@ -124,7 +125,7 @@ impl Window {
     /// The names of the selected pictures that are on the screen.
     pub fn selected(&self) -> Vec<String> {
         let all = self.harness.query_all_by_label_contains("picture ");
-        let chosen = all.filter(|node| node.accesskit_node().is_selected() == Some(true));
+        let chosen = all.filter(|node| node.accesskit_node().toggled() == Some(Toggled::True));
         chosen.filter_map(|node| node.accesskit_node().label()).collect()
     }
 
@@ -173,11 +174,7 @@ pub fn found(count: usize) -> Found {
 pub fn entry(place: usize) -> Entry {
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - place as u64);
     let about = About::new(&record(&format!("picture {place}")));
-    Entry {
-        file: File { path: path(place), bytes: 1000, modified },
-        starred: false,
-        content: Content::Picture(about),
-    }
+    Entry { file: File { path: path(place), bytes: 1000, modified }, starred: false, content: Content::Picture(about) }
 }
 
 /// A record of ours.

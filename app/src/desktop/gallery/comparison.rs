@@ -143,7 +143,7 @@ fn canvas(ui: &mut Ui, comparison: &mut Comparison) {
 fn follow_line(ui: &Ui, room: Rect, part: &mut f32) -> (f32, Response) {
     let x = room.left() + *part * room.width();
     let grip = Rect::from_center_size(pos2(x, room.center().y), vec2(3.0 * GRID, room.height()));
-    let id = Id::new("library comparison line");
+    let id = Id::unique("library comparison line");
     let handle = ui.interact(grip, id, Sense::click_and_drag()).on_hover_cursor(CursorIcon::ResizeHorizontal);
     let filter = EventFilter { horizontal_arrows: true, ..EventFilter::default() };
     ui.memory_mut(|memory| memory.set_focus_lock_filter(id, filter));

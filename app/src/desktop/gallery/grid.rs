@@ -28,7 +28,7 @@ pub struct Frame {
 
 /// Where the grid's keyboard focus is.
 fn focus() -> Id {
-    Id::new("library grid")
+    Id::unique("library grid")
 }
 
 /// Draws the pictures.
@@ -75,10 +75,8 @@ pub fn show(ui: &mut Ui, gallery: &mut Gallery, actions: &mut Vec<Action>) {
         };
         for place in places(seen.clone()) {
             let Some(entry) = found.entries.get(place) else { break };
-            let state = State {
-                selected: selection.contains(place),
-                here: has_focus && selection.cursor() == Some(place),
-            };
+            let state =
+                State { selected: selection.contains(place), here: has_focus && selection.cursor() == Some(place) };
             picture(ui, cell(place), Cell { entry, place, state }, thumbnails, actions);
             frame.drawn += 1;
         }
@@ -112,7 +110,7 @@ struct State {
 fn picture(ui: &mut Ui, rect: Rect, cell: Cell<'_>, thumbnails: &mut Thumbnails, actions: &mut Vec<Action>) {
     let Cell { entry, place, state } = cell;
     // Not reached by Tab, which would take sixty strokes: the arrows go from one to the next.
-    let response = ui.interact(rect, Id::new(("picture", &entry.file.path)), Sense::CLICK);
+    let response = ui.interact(rect, Id::unique(("picture", &entry.file.path)), Sense::CLICK);
     let star = if entry.starred { ", starred" } else { "" };
     response.widget_info(|| {
         let name = format!("{}{star}", entry.title());

@@ -22,10 +22,7 @@ pub fn show(ui: &mut Ui, gallery: &mut Gallery, actions: &mut Vec<Action>) {
             .hint_text("Search prompts and parameters")
             .margin(egui::Margin::symmetric(8, 5))
             .desired_width((ui.available_width() - lists).max(16.0 * GRID));
-        let response = ui.add(field);
-        response.widget_info(|| {
-            egui::WidgetInfo::text_edit(true, &gallery.query.words, &query.words, "Search prompts and parameters")
-        });
+        let response = ui.add(field).accessible_name("Search prompts and parameters");
         let find = egui::KeyboardShortcut::new(Modifiers::COMMAND, Key::F);
         if ui.input_mut(|input| input.consume_shortcut(&find)) {
             response.request_focus();
