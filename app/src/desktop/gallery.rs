@@ -16,7 +16,7 @@ mod zoom;
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{self, Align2, FontId, Key, Modifiers, Rect, Ui, vec2};
+use eframe::egui::{self, Align, Key, Label, Modifiers, Rect, RichText, Ui, UiBuilder, pos2, vec2};
 use flowline_model::{Draft, Request};
 
 use self::comparison::Comparison;
@@ -320,9 +320,18 @@ impl Gallery {
                 self.view = View::Comparison(Box::new(Comparison::new(before, after)));
             }
             Action::Back => self.back(),
-            Action::Star(paths, star) => self.backend.send(Command::Star(paths, star)),
-            Action::Bin(paths) => self.bin(paths),
-            Action::Restore => self.backend.send(Command::Restore),
+            Action::Star(paths, star) => {
+                self.backend.send(Command::Star(paths, star));
+                self.focus_grid = Once::Due;
+            }
+            Action::Bin(paths) => {
+                self.bin(paths);
+                self.focus_grid = Once::Due;
+            }
+            Action::Restore => {
+                self.backend.send(Command::Restore);
+                self.focus_grid = Once::Due;
+            }
             Action::Type(typed) => {
                 if self.typed.replace(typed).is_none() {
                     self.focus_typed = Once::Due;
@@ -440,12 +449,14 @@ fn is_typing(ui: &Ui) -> bool {
 }
 
 /// Two lines in the middle of an empty room.
-fn notice(ui: &Ui, room: Rect, title: &str, text: &str) {
+fn notice(ui: &mut Ui, room: Rect, title: &str, text: &str) {
     let palette = theme::of(ui);
-    let painter = ui.painter();
-    let middle = room.center() - vec2(0.0, 4.0 * GRID);
-    painter.text(middle, Align2::CENTER_BOTTOM, title, FontId::proportional(18.0), palette.text);
-    let room = (room.width() - 4.0 * GRID).min(64.0 * GRID);
-    let galley = painter.layout(text.to_owned(), FontId::proportional(14.0), palette.muted, room);
-    painter.galley(middle + vec2(-galley.size().x / 2.0, GRID), galley, palette.muted);
+    let width = (room.width() - 4.0 * GRID).clamp(0.0, 64.0 * GRID);
+    let top = pos2(room.center().x - width / 2.0, room.center().y - 6.0 * GRID);
+    let place = Rect::from_min_size(top, vec2(width, 12.0 * GRID));
+    let middle = egui::Layout::top_down(Align::Center);
+    ui.scope_builder(UiBuilder::new().max_rect(place).layout(middle), |ui| {
+        ui.add(Label::new(RichText::new(title).color(palette.text).size(18.0)).wrap());
+        ui.add(Label::new(RichText::new(text).color(palette.muted)).wrap());
+    });
 }

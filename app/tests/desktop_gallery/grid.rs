@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use eframe::egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable;
 use flowline::Failure;
 use flowline::library::keeper::{Command, Event, Star};
 use flowline::library::{Age, Content, Query, Stars};
@@ -70,8 +71,6 @@ fn the_keyboard_selects_as_in_every_list() {
     window.harness.run();
     assert_eq!(window.selected(), ["picture 7"]);
 }
-
-use egui_kittest::kittest::Queryable;
 
 #[test]
 fn a_selection_follows_its_pictures_when_the_list_changes() {

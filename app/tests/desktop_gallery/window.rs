@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use eframe::egui::accesskit::Toggled;
@@ -173,7 +173,10 @@ pub fn found(count: usize) -> Found {
 
 pub fn entry(place: usize) -> Entry {
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - place as u64);
-    let about = About::new(&record(&format!("picture {place}")));
+    static RECORD: LazyLock<Record> = LazyLock::new(|| record(""));
+    let mut record = RECORD.clone();
+    record.draft.prompt = format!("picture {place}");
+    let about = About::new(&record);
     Entry { file: File { path: path(place), bytes: 1000, modified }, starred: false, content: Content::Picture(about) }
 }
 

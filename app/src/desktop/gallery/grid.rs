@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use eframe::egui::accesskit::Role;
 use eframe::egui::{
-    self, Align2, Color32, EventFilter, FontId, Id, Key, Modifiers, Pos2, Rect, Sense, Shape, Stroke, StrokeKind, Ui,
-    Vec2, WidgetInfo, pos2, vec2,
+    self, Align2, Color32, EventFilter, FontId, Id, Key, Modifiers, PointerButton, Pos2, Rect, Sense, Shape, Stroke,
+    StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
 use super::selection::{Layout, Reach, Step};
@@ -43,16 +43,20 @@ pub fn show(ui: &mut Ui, gallery: &mut Gallery, actions: &mut Vec<Action>) {
     // Behind the pictures, so that clicks reach them first; it has the keyboard for all of them.
     let ground = ui.interact(area, focus(), Sense::click());
     ground.widget_info(|| WidgetInfo::labeled(Role::ListBox, true, "Pictures"));
-    let filter = EventFilter { horizontal_arrows: true, vertical_arrows: true, ..EventFilter::default() };
+    let filter = EventFilter { horizontal_arrows: true, vertical_arrows: true, escape: true, tab: false };
     ui.memory_mut(|memory| memory.set_focus_lock_filter(focus(), filter));
     if gallery.focus_grid.take() {
         ground.request_focus();
     }
-    if ground.clicked() {
+    // By the pointer: Space and Enter mean the picture where the keyboard is.
+    if ground.clicked_by(PointerButton::Primary) && ui.input(|input| input.pointer.any_released()) {
         ground.request_focus();
         actions.push(Action::SelectNone);
     }
     if ground.has_focus() {
+        steps(ui, gallery, actions);
+    }
+    if !super::is_typing(ui) {
         keys(ui, gallery, actions);
     }
     let cursor = gallery.selection.cursor().filter(|_| gallery.reveal.take());
@@ -202,8 +206,8 @@ pub fn draw_star(painter: &egui::Painter, center: Pos2, radius: f32, ink: Color3
     painter.add(Shape::convex_polygon(middle, ink, Stroke::NONE));
 }
 
-/// The keys of the grid.
-fn keys(ui: &Ui, gallery: &Gallery, actions: &mut Vec<Action>) {
+/// The keys that go from picture to picture.
+fn steps(ui: &Ui, gallery: &Gallery, actions: &mut Vec<Action>) {
     const STEPS: [(Key, Step); 8] = [
         (Key::ArrowLeft, Step::Left),
         (Key::ArrowRight, Step::Right),
@@ -214,23 +218,17 @@ fn keys(ui: &Ui, gallery: &Gallery, actions: &mut Vec<Action>) {
         (Key::Home, Step::First),
         (Key::End, Step::Last),
     ];
+    const REACHES: [(Modifiers, Reach); 3] =
+        [(Modifiers::SHIFT, Reach::Range), (Modifiers::COMMAND, Reach::Move), (Modifiers::NONE, Reach::Only)];
     for (key, step) in STEPS {
-        for (modifiers, reach) in
-            [(Modifiers::SHIFT, Reach::Range), (Modifiers::COMMAND, Reach::Move), (Modifiers::NONE, Reach::Only)]
-        {
+        for (modifiers, reach) in REACHES {
             let pressed = ui.input_mut(|input| input.count_and_consume_key(modifiers, key));
             actions.extend((0..pressed).map(|_| Action::Step(step, reach)));
         }
     }
     let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
-    if pressed(Modifiers::COMMAND, Key::A) {
-        actions.push(Action::SelectAll);
-    }
-    if pressed(Modifiers::NONE, Key::Escape) {
-        actions.push(Action::SelectNone);
-    }
     if let Some(cursor) = gallery.selection.cursor() {
-        if pressed(Modifiers::NONE, Key::Space) || pressed(Modifiers::COMMAND, Key::Space) {
+        if pressed(Modifiers::COMMAND, Key::Space) || pressed(Modifiers::NONE, Key::Space) {
             actions.push(Action::Select(cursor, Reach::Toggle));
         }
         if pressed(Modifiers::NONE, Key::Enter)
@@ -239,19 +237,31 @@ fn keys(ui: &Ui, gallery: &Gallery, actions: &mut Vec<Action>) {
             actions.push(Action::Open(entry.file.path.clone()));
         }
     }
+}
+
+/// The keys that do something with what is selected.
+fn keys(ui: &Ui, gallery: &Gallery, actions: &mut Vec<Action>) {
+    let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
+    if pressed(Modifiers::COMMAND, Key::A) {
+        actions.push(Action::SelectAll);
+    }
+    if pressed(Modifiers::NONE, Key::Escape) {
+        actions.push(Action::SelectNone);
+    }
     let chosen = gallery.chosen();
-    if !chosen.is_empty() {
-        if pressed(Modifiers::NONE, Key::S) {
-            actions.push(Action::Star(chosen.clone(), gallery.next_star()));
-        }
-        if pressed(Modifiers::NONE, Key::Delete) {
-            actions.push(Action::Bin(chosen.clone()));
-        }
-        // The older before, the newer after.
-        if let [a, b] = chosen.as_slice()
-            && pressed(Modifiers::NONE, Key::C)
-        {
-            actions.push(Action::Compare(b.clone(), a.clone()));
-        }
+    if chosen.is_empty() {
+        return;
+    }
+    if pressed(Modifiers::NONE, Key::S) {
+        actions.push(Action::Star(chosen.clone(), gallery.next_star()));
+    }
+    if pressed(Modifiers::NONE, Key::Delete) {
+        actions.push(Action::Bin(chosen.clone()));
+    }
+    // The older before, the newer after.
+    if let [newer, older] = chosen.as_slice()
+        && pressed(Modifiers::NONE, Key::C)
+    {
+        actions.push(Action::Compare(older.clone(), newer.clone()));
     }
 }
