@@ -9,15 +9,19 @@ mod controls;
 mod create;
 pub mod gallery;
 pub mod kept;
+pub mod laboratory;
 mod messages;
 mod models_panel;
 pub mod page;
 pub mod preferences;
+mod preferences_page;
+mod presets;
 mod progress;
 mod prompt;
 mod result;
 pub mod settings;
 mod settings_panel;
+mod shortcuts;
 pub mod state;
 mod system;
 mod taken_over;
@@ -27,14 +31,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
+use flowline_model::weights::hub::Hub;
 
+use crate::Registry;
 use crate::command::command_line;
 use crate::engine::{Backend, Command, Event, Progress};
 use crate::error::Result;
+use crate::library::default_folder;
 use create::Create;
 use gallery::Gallery;
 use kept::{Kept, Store};
+use laboratory::{Laboratory, Surroundings};
 use page::Page;
+use preferences::Preferences;
+use preferences_page::{Known, PreferencesPage};
 use settings::{Settings, nearest_side};
 use state::State;
 pub use system::run;
@@ -50,6 +60,18 @@ pub enum Action {
     Page(Page),
     /// The prompt was changed.
     Prompt(String),
+    /// The preferences were changed.
+    Prefer(Box<Preferences>),
+    /// Keep this token of the Hub's; an empty one takes away what is kept.
+    KeepToken(String),
+    /// Show the sheet of keys, or no longer.
+    Shortcuts(bool),
+    /// Keep the settings under this name.
+    KeepPreset(String),
+    /// Set everything as it was kept under this name.
+    UsePreset(String),
+    /// Take what was kept under this name away.
+    RemovePreset(String),
     /// A prompt that the model thinks of.
     Surprise,
     /// The settings were changed.
@@ -82,6 +104,8 @@ pub enum Action {
     Dismiss,
     /// Something on the library's page.
     Gallery(gallery::Action),
+    /// Something in the laboratory.
+    Laboratory(laboratory::Action),
 }
 
 /// Something to do one time only.
@@ -108,11 +132,19 @@ pub type OpenFolder = Box<dyn Fn(&Path) -> Result<()>>;
 pub struct App {
     state: State,
     page: Page,
+    /// Whether the sheet of keys is open.
+    shortcuts: bool,
     create: Create,
     gallery: Gallery,
+    preferences: PreferencesPage,
+    laboratory: Laboratory,
     kept: Kept,
     /// Where that is kept; `None` where nothing is.
     store: Option<Store>,
+    /// The Hub as this user has it.
+    hub: Hub,
+    /// Where pictures go unless the user says otherwise.
+    pictures: String,
     backend: Box<dyn Backend>,
     open_folder: OpenFolder,
 }
@@ -124,13 +156,32 @@ impl App {
         Self {
             state: State::default(),
             page: Page::default(),
+            shortcuts: false,
             create: Create::default(),
             gallery: Gallery::new(gallery::Nobody),
+            preferences: PreferencesPage::default(),
+            laboratory: Laboratory::new(Surroundings::usual(ctx, Registry::builtin())),
             kept: Kept::default(),
             store: None,
+            hub: Hub::default(),
+            pictures: default_folder().path.display().to_string(),
             backend: Box::new(backend),
             open_folder,
         }
+    }
+
+    /// The same, with what `registry` offers in its laboratory.
+    #[must_use]
+    pub fn offering(mut self, ctx: &egui::Context, registry: Registry) -> Self {
+        self.laboratory = Laboratory::new(Surroundings::usual(ctx, registry));
+        self
+    }
+
+    /// The same, with this laboratory.
+    #[must_use]
+    pub fn with_laboratory(mut self, surroundings: Surroundings) -> Self {
+        self.laboratory = Laboratory::new(surroundings);
+        self
     }
 
     /// The same program as it was left: with what `file` remembers, which is kept from now on.
@@ -159,11 +210,19 @@ impl App {
         &self.gallery
     }
 
+    /// The same program with the user's Hub, whose token may be changed.
+    #[must_use]
+    pub fn with_hub(self, hub: Hub) -> Self {
+        Self { hub, ..self }
+    }
+
     /// Puts the preferences in place.
     fn prefer(&self, ctx: &egui::Context) {
         let preferences = &self.kept.preferences;
         ctx.set_theme(preferences.theme);
         ctx.set_zoom_factor(preferences.scale());
+        let chosen = preferences.pictures.iter().cloned();
+        self.gallery.keep(std::iter::once(default_folder().path).chain(chosen).collect());
     }
 
     /// Writes down what should be remembered, if it is news.
@@ -193,6 +252,10 @@ impl App {
             if let Some(model) = self.state.fetched(&event) {
                 self.backend.send(Command::Open(model));
             }
+            if let Event::Laboratory(told) = event {
+                self.laboratory.hear(told);
+                continue;
+            }
             if let Some(shown) = self.state.hear(event) {
                 let request = self.state.work.as_ref().and_then(|work| work.request.as_ref());
                 let size = request.map(|request| (request.width, request.height));
@@ -204,12 +267,31 @@ impl App {
     /// Draws everything and returns what was asked for.
     fn draw(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
         let mut actions = Vec::new();
+        if shortcuts::asked(ui) {
+            actions.push(Action::Shortcuts(!self.shortcuts));
+        }
+        if self.shortcuts && !shortcuts::show(ui) {
+            actions.push(Action::Shortcuts(false));
+        }
         let palette = theme::of(ui);
         let rail = egui::Frame::new().fill(palette.panel).inner_margin(egui::Margin::symmetric(0, GRID as i8));
         egui::Panel::left("rail").exact_size(page::RAIL).resizable(false).frame(rail).show(ui, |ui| {
             page::rail(ui, self.page, &mut actions);
         });
+        if self.page != Page::Create && (!self.state.messages.is_empty() || self.state.note.is_some()) {
+            let foot = egui::Frame::new().fill(palette.panel).inner_margin(egui::Margin::same(2 * GRID as i8));
+            egui::Panel::bottom("notes").resizable(false).frame(foot).show(ui, |ui| {
+                messages::show(ui, &self.state, &mut actions);
+                if let Some(note) = &self.state.note {
+                    ui.weak(note);
+                }
+            });
+        }
         match self.page {
+            Page::Settings => {
+                let known = Known { pictures: &self.pictures, token: self.hub.has_token() };
+                self.preferences.show(ui, &self.kept.preferences, &known, &mut actions);
+            }
             Page::Create => {
                 let shown = create::Shown { state: &self.state, kept: &self.kept };
                 self.create.show(ui, shown, &mut actions);
@@ -219,6 +301,11 @@ impl App {
                 self.gallery.show(ui, &mut asked);
                 actions.extend(asked.into_iter().map(Action::Gallery));
             }
+            Page::Laboratory => {
+                let mut asked = Vec::new();
+                self.laboratory.show(ui, &self.state, &mut asked);
+                actions.extend(asked.into_iter().map(Action::Laboratory));
+            }
         }
         actions
     }
@@ -227,8 +314,36 @@ impl App {
     fn apply(&mut self, ctx: &egui::Context, action: Action) {
         let state = &mut self.state;
         match action {
-            Action::Page(page) => self.page = page,
+            Action::Page(page) => {
+                self.page = page;
+                state.note = None;
+            }
             Action::Prompt(prompt) => state.prompt = prompt,
+            Action::Prefer(preferences) => {
+                self.kept.preferences = *preferences;
+                self.prefer(ctx);
+            }
+            Action::KeepToken(token) => {
+                state.note = Some(if token.is_empty() { "Token taken away" } else { "Token kept" }.into());
+                if let Err(error) = self.hub.keep_token(&token) {
+                    state.note = None;
+                    state.fail(&error.into());
+                }
+            }
+            Action::Shortcuts(open) => self.shortcuts = open,
+            Action::KeepPreset(name) => {
+                if let Some(settings) = &state.settings {
+                    self.kept.presets.insert(name, settings.saved());
+                }
+            }
+            Action::UsePreset(name) => {
+                if let (Some(saved), Some(settings), Some(offer)) =
+                    (self.kept.presets.get(&name), state.settings.clone(), &state.offer)
+                {
+                    state.settings = Some(settings.with(saved, offer));
+                }
+            }
+            Action::RemovePreset(name) => drop(self.kept.presets.remove(&name)),
             Action::Surprise => {
                 let reader = state.offer.as_ref().and_then(|offer| offer.reader.as_ref());
                 if let Some(prompt) = reader.and_then(|reader| reader.0.surprise(settings::random())) {
@@ -302,6 +417,22 @@ impl App {
                 self.page = Page::Create;
             }
             Action::Gallery(action) => self.gallery.apply(ctx, action),
+            Action::Laboratory(laboratory::Action::UseSigmas(sigmas)) => {
+                if let Some(settings) = &mut state.settings {
+                    settings.follow(sigmas);
+                    self.page = Page::Create;
+                }
+            }
+            Action::Laboratory(laboratory::Action::Make(job)) => {
+                state.begin();
+                self.backend.send(Command::Make(job));
+                self.page = Page::Create;
+            }
+            Action::Laboratory(action) => {
+                if let Some(ask) = self.laboratory.apply(action, &state.job()) {
+                    self.backend.send(Command::Laboratory(ask));
+                }
+            }
         }
     }
 
@@ -332,6 +463,9 @@ impl eframe::App for App {
     /// Also called while the window is hidden, so that nothing piles up.
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.poll(ctx);
+        if self.page == Page::Laboratory {
+            self.laboratory.poll(ctx);
+        }
         if self.state.work.is_some() && ctx.input(|input| input.viewport().close_requested()) {
             // The window closes at once; the engine keeps the best picture so far before the process ends.
             self.backend.send(Command::Stop);

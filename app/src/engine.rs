@@ -5,6 +5,7 @@
 //! included, comes back as [`Event::Failed`], and the engine goes on with the next job. Every job ends with exactly one
 //! [`Event::Failed`] or one [`flowline_model::Event::Finished`].
 
+pub mod laboratory;
 mod mailbox;
 mod model;
 mod stock;
@@ -49,6 +50,8 @@ pub enum Command {
         /// The file to write; if it is taken, the next free name beside it.
         path: PathBuf,
     },
+    /// Something for the laboratory.
+    Laboratory(laboratory::Ask),
 }
 
 /// Pictures to make.
@@ -79,6 +82,8 @@ pub enum Event {
     Fetched(String, Result<ControlFlow<()>>),
     /// What became of [`Command::SaveCopy`].
     Copied(Result<PathBuf>),
+    /// Something for the laboratory.
+    Laboratory(laboratory::Told),
     /// A job, or the opening of a model, came to nothing.
     Failed(Failure),
 }
@@ -157,6 +162,8 @@ pub struct Engine {
     mailbox: Arc<Mailbox>,
     asked: AtomicU64,
     stopped: Arc<AtomicU64>,
+    /// Experiments up to this order are to be finished.
+    halted: Arc<AtomicU64>,
     /// Every thread of the engine holds a clone of `alive` and never sends.
     alive: Option<Sender<()>>,
     ended: Receiver<()>,
@@ -171,7 +178,7 @@ impl Engine {
         let (jobs, inbox) = mpsc::channel::<(u64, Order)>();
         let (alive, ended) = mpsc::channel();
         let mailbox = Arc::new(Mailbox::new(waker));
-        let stopped = Arc::new(AtomicU64::new(0));
+        let [stopped, halted] = [0, 0].map(|none| Arc::new(AtomicU64::new(none)));
         let Setup { model, library, open, stock, notices } = setup;
         let mut worker = Worker {
             open,
@@ -179,6 +186,8 @@ impl Engine {
             model: None,
             mailbox: Arc::clone(&mailbox),
             stopped: Arc::clone(&stopped),
+            halted: Arc::clone(&halted),
+            bench: laboratory::Bench::default(),
         };
         let living = alive.clone();
         let shelves = Arc::clone(&stock);
@@ -190,17 +199,18 @@ impl Engine {
             worker.mailbox.post(Event::Models(shelves.models().into()));
             worker.guard(|worker| worker.open(&model).map(|_| ()));
             for (number, order) in inbox {
-                worker.guard(|worker| match order {
-                    Order::Make(job) => worker.make(number, &job),
-                    Order::Open(model) => worker.open(&model).map(|_| ()),
-                });
+                match order {
+                    Order::Make(job) => worker.guard(|worker| worker.make(number, &job)),
+                    Order::Open(model) => worker.guard(|worker| worker.open(&model).map(|_| ())),
+                    Order::Experiment(ask) => worker.experiment(number, ask),
+                }
             }
         };
         thread::Builder::new().name("engine".into()).spawn(run).map_err(no_thread)?;
         let (fetches, stopped_fetches) = Default::default();
         let jobs = Some(jobs);
         let asked = AtomicU64::new(0);
-        Ok(Self { jobs, stock, fetches, stopped_fetches, mailbox, asked, stopped, alive: Some(alive), ended })
+        Ok(Self { jobs, stock, fetches, stopped_fetches, mailbox, asked, stopped, halted, alive: Some(alive), ended })
     }
 
     fn order(&self, order: Order) {
@@ -265,6 +275,10 @@ impl Backend for Engine {
             }
             Command::Stop => self.stopped.store(self.asked.load(Ordering::SeqCst), Ordering::SeqCst),
             Command::SaveCopy { picture, path } => self.save_copy(picture, path),
+            Command::Laboratory(laboratory::Ask::Stop) => {
+                self.halted.store(self.asked.load(Ordering::SeqCst), Ordering::SeqCst);
+            }
+            Command::Laboratory(ask) => self.order(Order::Experiment(ask)),
         }
     }
 
@@ -288,6 +302,7 @@ impl Drop for Engine {
 enum Order {
     Make(Box<Job>),
     Open(String),
+    Experiment(laboratory::Ask),
 }
 
 /// What lives on the engine's thread.
@@ -300,6 +315,9 @@ struct Worker {
     /// Jobs up to this number are to be stopped. A number, not a flag: a stop that comes before its job has begun still
     /// finds it, and one that comes late does not hit the next.
     stopped: Arc<AtomicU64>,
+    halted: Arc<AtomicU64>,
+    /// The last run.
+    bench: laboratory::Bench,
 }
 
 impl Worker {
@@ -333,25 +351,42 @@ impl Worker {
     }
 
     fn make(&mut self, number: u64, job: &Job) -> Result<()> {
-        let (mailbox, stopped) = (Arc::clone(&self.mailbox), Arc::clone(&self.stopped));
+        let stopped = Arc::clone(&self.stopped);
         let stop = move || stopped.load(Ordering::SeqCst) >= number;
         if stop() {
             let outcome = Outcome { stopped: true, ..Outcome::default() };
-            mailbox.post(Event::Made(flowline_model::Event::Finished(outcome)));
+            self.mailbox.post(Event::Made(flowline_model::Event::Finished(outcome)));
             return Ok(());
         }
         self.library.check()?;
         let library = Arc::clone(&self.library);
+        // Beside the model for as long as that works.
+        let mut bench = std::mem::take(&mut self.bench);
+        let made = self.make_beside(&mut bench, job, library, stop);
+        self.bench = bench;
+        made
+    }
+
+    fn make_beside(
+        &mut self,
+        bench: &mut laboratory::Bench,
+        job: &Job,
+        library: Arc<Library>,
+        stop: impl Fn() -> bool,
+    ) -> Result<()> {
+        let mailbox = Arc::clone(&self.mailbox);
         let model = self.open(&job.model)?;
         let resolved = model.resolve(&job.draft)?;
         mailbox.post(Event::Started(Box::new(resolved.request.clone())));
         for warning in resolved.warnings {
             mailbox.post(Event::Made(flowline_model::Event::Warning(warning)));
         }
+        bench.prepare(model, &resolved.request)?;
         let mut ticking = false;
-        model.generate(&resolved.request, &mut |event| {
+        let made = model.generate(&resolved.request, &mut |mut event| {
             // The first tick says that something new has begun; the others only ask.
             let again = std::mem::replace(&mut ticking, matches!(event, flowline_model::Event::Tick)) && ticking;
+            let ran = bench.hear(&mut event, &job.model);
             match event {
                 flowline_model::Event::Tick if again => {}
                 flowline_model::Event::Picture(picture) => {
@@ -361,9 +396,13 @@ impl Worker {
                 }
                 other => mailbox.post(Event::Made(other)),
             }
+            if let Some(run) = ran {
+                mailbox.post(Event::Laboratory(laboratory::Told::Ran(Arc::new(run))));
+            }
             if stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        Ok(())
+        });
+        bench.done(model);
+        made.map(|_| ())
     }
 }
 
@@ -383,6 +422,7 @@ fn no_thread(error: std::io::Error) -> Failure {
 fn stumbled(panic: &(dyn Any + Send)) -> Failure {
     let said = panic.downcast_ref::<&str>().copied();
     let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    let hint = "this is a bug in flowline; please report it. You can go on making pictures";
+    let report = crate::crash::last_report().map(|file| format!(" with {}", file.display())).unwrap_or_default();
+    let hint = format!("this is a bug in flowline; please report it{report}. You can go on making pictures");
     Failure::new(format!("the engine stumbled: {said}"), hint)
 }

@@ -26,7 +26,7 @@ pub use folder::{Claim, Folder};
 pub use models::Models;
 pub use outline::Outline;
 pub use plan::{Plan, Seeding};
-pub use reference::Reference;
+pub use reference::{Reference, comparable};
 pub use row::{Gathered, Row};
 pub use shard::Shard;
 pub use work::{Begun, Made, Teller, Work};

@@ -9,12 +9,14 @@
 pub mod args;
 pub mod cli;
 pub mod command;
+pub mod crash;
 #[cfg(feature = "desktop")]
 pub mod desktop;
 pub mod drawing;
 pub mod engine;
 pub mod error;
 pub mod grid;
+pub mod laboratory;
 pub mod library;
 pub mod picture;
 pub mod playground;
@@ -33,6 +35,7 @@ pub use registry::Registry;
 /// The whole program: reads the command line, and shows the window without a command, else does what it says.
 #[must_use]
 pub fn run(registry: Registry) -> ExitCode {
+    crash::watch(crash::usual_folder());
     let words: Vec<_> = std::env::args_os().collect();
     let exit = match face(&words, registry) {
         Ok(exit) => exit,

@@ -11,17 +11,58 @@ pub mod scene;
 
 use std::ops::ControlFlow;
 
+use flowline_sampler::catalog::{Choice, Plan};
 use flowline_sampler::noise::normal_at;
 use flowline_sampler::{Env, Noise, NoiseKey, Sampler, Schedule, Stream, Trajectory};
 
-use crate::{Failure, Result};
+use crate::{Failure, Registry, Result};
 use field::Field;
 
 /// The draws that data points are made of; no sampler uses this stream.
 const DATA: Stream = Stream(16);
 
+/// The picture's tokens that schedules are made for: 1024 x 1024 pixels of a large model.
+pub const TOKENS: usize = 4096;
+
 /// A place in the plane.
 pub type Place = [f64; 2];
+
+/// What somebody chose to be carried.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// The name of a field.
+    pub field: String,
+    /// What carries; `None` is the first that is listed.
+    pub sampler: Option<Choice>,
+    /// The schedule; `None` is what the sampler is meant for, else the uniform one.
+    pub schedule: Option<Choice>,
+    /// Number of steps.
+    pub steps: usize,
+    /// How many particles.
+    pub particles: usize,
+    /// Decides the noise and the data points.
+    pub seed: u64,
+}
+
+impl Asked {
+    /// Carries the particles, with the name of what carries them. `ask` is asked at every evaluation whether to go on.
+    ///
+    /// # Errors
+    /// Unknown names, and those of [`Carried::new`].
+    pub fn carry(&self, registry: &Registry, ask: &mut dyn FnMut() -> ControlFlow<()>) -> Result<(Choice, Carried)> {
+        let field = Field::named(&self.field)?;
+        let samplers = registry.proof_samplers();
+        let first = || Choice::new(samplers.iter().map(|about| about.name).next().unwrap_or_default());
+        let chosen = self.sampler.clone().unwrap_or_else(first);
+        let sampler = samplers.build(&chosen)?;
+        let preferred = sampler.preferred_schedule().unwrap_or_else(|| Choice::new("uniform"));
+        let schedule = self.schedule.clone().unwrap_or(preferred);
+        let schedule = registry.schedules().build(&schedule, Plan { steps: self.steps, image_tokens: TOKENS })?;
+        let (particles, seed) = (self.particles, self.seed);
+        let carried = Carried::new(&Setup { field: &field, sampler: &*sampler, schedule, particles, seed }, ask)?;
+        Ok((chosen, carried))
+    }
+}
 
 /// What is carried, and how.
 pub struct Setup<'a> {
@@ -50,6 +91,17 @@ pub struct Carried {
     pub evaluations: u64,
 }
 
+/// What was measured of particles that were carried.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// How straight the paths are; see [`Carried::straightness`].
+    pub straightness: f64,
+    /// How much the lines of pairs by chance cross; see [`crossing`].
+    pub independent: f64,
+    /// How much those of noise and where its path ends do.
+    pub rectified: f64,
+}
+
 /// One particle's share of noise that is drawn for all of them, so that a particle does not depend on how many there are.
 struct OfParticle {
     seed: u64,
@@ -69,19 +121,19 @@ impl Noise<Vec<f64>> for OfParticle {
 }
 
 impl Carried {
-    /// Carries the particles, each on a trajectory of its own.
+    /// Carries the particles, each on a trajectory of its own. `ask` is asked at every evaluation whether to go on.
     ///
     /// # Errors
-    /// Those of the sampler, and a particle that leaves the numbers.
-    pub fn new(setup: &Setup<'_>) -> Result<Self> {
+    /// Those of the sampler, being cancelled among them, and a particle that leaves the numbers.
+    pub fn new(setup: &Setup<'_>, ask: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Self> {
         let mut field = setup.field.velocity()?;
         let mut carried =
             Self { sigmas: setup.schedule.sigmas().to_vec(), paths: Vec::new(), data: Vec::new(), evaluations: 0 };
         for particle in 0..setup.particles {
-            let (mut noise, mut on) = (OfParticle { seed: setup.seed, particle }, || ControlFlow::Continue(()));
+            let mut noise = OfParticle { seed: setup.seed, particle };
             let start = noise.place(NoiseKey::first(Stream::INITIAL));
             carried.data.push(setup.field.point(particle, noise.place(NoiseKey::first(DATA))));
-            let mut env = Env::new(&mut field, &mut noise, &mut on);
+            let mut env = Env::new(&mut field, &mut noise, ask);
             let mut trajectory = Trajectory::start(setup.sampler, setup.schedule.clone(), start.to_vec())?;
             let mut path = vec![start];
             while trajectory.step(&mut env)?.is_some() {
@@ -107,6 +159,12 @@ impl Carried {
     /// The lines between noise and where its path ends.
     pub fn rectified(&self) -> Vec<[Place; 2]> {
         self.paths.iter().filter_map(|path| Some([*path.first()?, *path.last()?])).collect()
+    }
+
+    /// What can be said of all of them.
+    pub fn measured(&self) -> Measured {
+        let [independent, rectified] = [self.independent(), self.rectified()].map(|lines| crossing(&lines));
+        Measured { straightness: self.straightness(), independent, rectified }
     }
 
     /// How straight the paths are on average: the distance between their ends over their length. 1 is straight.

@@ -3,6 +3,8 @@
 //! A program of one's own is a `main` of five lines: it adds to [`Registry::builtin`] and hands the result to
 //! [`crate::run`]. Help, listings, `verify`, experiments, records and the window then know the new sampler.
 
+use std::fmt;
+
 use flowline_model::{Latents, Opening, Pipeline, Result};
 use flowline_sampler::Sampler;
 use flowline_sampler::catalog::{About, BuildSchedule, Entry, Samplers, Schedules, Values};
@@ -14,6 +16,12 @@ pub struct Registry {
     samplers: Samplers<Latents>,
     proof_samplers: Samplers<Vec<f64>>,
     schedules: Schedules,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.samplers.iter().chain(self.schedules.iter()).map(|about| about.name)).finish()
+    }
 }
 
 impl Registry {

@@ -87,6 +87,11 @@ impl Tracing {
         });
     }
 
+    /// The last step that was taken in.
+    pub fn last(&self) -> Option<&TracedStep> {
+        self.steps.last()
+    }
+
     /// The whole trace of `picture`; the next step begins another.
     pub fn finish(&mut self, picture: &Picture) -> Trace {
         let Self { steps, .. } = std::mem::take(self);

@@ -4,6 +4,7 @@ mod binary;
 
 use std::fs::{self, File};
 use std::io::BufReader;
+use std::ops::ControlFlow;
 
 use binary::{Sandbox, pixels, spread};
 use flowline::Registry;
@@ -16,7 +17,8 @@ fn carried(field: &str, sampler: &str, steps: usize, particles: usize) -> Carrie
     let field = Field::named(field).unwrap();
     let sampler = Registry::builtin().proof_samplers().build(&sampler.parse::<Choice>().unwrap()).unwrap();
     let schedule = Schedule::uniform(steps).unwrap();
-    Carried::new(&Setup { field: &field, sampler: &*sampler, schedule, particles, seed: 5 }).unwrap()
+    let setup = Setup { field: &field, sampler: &*sampler, schedule, particles, seed: 5 };
+    Carried::new(&setup, &mut || ControlFlow::Continue(())).unwrap()
 }
 
 #[test]

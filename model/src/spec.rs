@@ -245,6 +245,11 @@ impl Spec {
         self.parameters.iter().sum()
     }
 
+    /// From latents to small pictures; `None` where a model brings no preview factors.
+    pub fn preview(&self) -> Option<&LinearPreview> {
+        self.preview.as_ref()
+    }
+
     /// Whether the model has a guidance embedding (`--guidance`).
     pub fn has_guidance(&self) -> bool {
         self.entry.defaults.guidance.is_some()

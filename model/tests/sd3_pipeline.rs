@@ -392,3 +392,24 @@ fn layers_that_cannot_be_skipped_are_refused_with_a_hint() {
     index(&flux, json!({ "skip_layers": [0] }));
     assert!(refused(&flux).ends_with("the transformer has 0 layers that could be skipped"));
 }
+
+#[test]
+fn what_every_encoder_will_read_of_a_prompt_is_known_without_weights() {
+    let folder = sd3_folder("sd3");
+    for weights in ["transformer/diffusion_pytorch_model.safetensors", "text_encoder_3/model.safetensors"] {
+        assert!(folder.path().join(weights).exists());
+    }
+    let mut pipeline = Pipeline::open(folder.path().to_str().unwrap(), None).unwrap();
+    let reader = pipeline.prompt_reader().unwrap();
+    assert!(reader.words().is_none() && !reader.can_surprise() && reader.surprise(7).is_none());
+    let read = |prompt: &str| reader.read(prompt).unwrap();
+    let told = |prompt: &str| read(prompt).tokens.iter().map(|t| (t.encoder, t.room)).collect::<Vec<_>>();
+    let t5_room = read("").tokens.last().unwrap().room;
+    assert_eq!(told("a cat"), [("CLIP-L", 77), ("CLIP-G", 77), ("T5", t5_room)]);
+    assert_eq!(read("").tokens.iter().map(|t| t.count).collect::<Vec<_>>(), [2, 2, 1], "start and end tokens");
+    // What it says is cut is what is cut when the picture is made.
+    for prompt in ["a lovely cat", &"a lovely cat holding a sign ".repeat(200)] {
+        assert_eq!(read(prompt).cut, pipeline.encode(prompt).unwrap().cut);
+    }
+    assert!(read(&"a lovely cat holding a sign ".repeat(200)).cut.is_some());
+}

@@ -7,7 +7,8 @@ use flowline_model::weights::hub::HubModel;
 use flowline_model::{Draft, ModelRecord, Opening, Request, Warning, catalog};
 
 use super::branch::From;
-use crate::args::{BranchPoint, Generate, PICTURES_AT_ONCE, Seeds, Sigmas, listed_sigmas};
+use crate::args::{BranchPoint, Generate, PICTURES_AT_ONCE, Seeds, Sigmas};
+use crate::laboratory::schedules::read_sigmas;
 use crate::library::cache_folder;
 use crate::record::{self, Record};
 use crate::{Failure, Result};
@@ -31,7 +32,7 @@ pub struct Asked {
     pub warnings: Vec<Warning>,
 }
 
-/// The longest prompt, or list of sigmas, that is read from a file or a pipe, bytes.
+/// The longest prompt that is read from a file or a pipe, bytes.
 const LONGEST_TEXT: u64 = 1 << 20;
 
 /// Where a prompt comes from.
@@ -217,16 +218,6 @@ fn choose_guidance(draft: &mut Draft, args: &Generate) {
             recorded.given.retain(|given| !is_scale(given));
         }
     }
-}
-
-fn read_sigmas(file: &Path) -> Result<Vec<f64>> {
-    let bytes = std::fs::File::open(file).and_then(read_limited).map_err(|e| Failure::io(file, e))?;
-    let refused = |what: String| {
-        let hint = "write them as 1,0.8,0.5,0.2,0 or one a line";
-        Failure::new(format!("{} holds no list of sigmas: {what}", file.display()), hint)
-    };
-    let text = std::str::from_utf8(&bytes).map_err(|e| refused(e.to_string()))?;
-    listed_sigmas(text).map_err(|failure| refused(failure.what))
 }
 
 /// The seeds of `count` pictures from `first` on.

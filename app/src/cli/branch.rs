@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use flowline_model::{Branch, Draft, Kept, Pipeline, Request, Resolved};
+use flowline_model::{Draft, Kept, Pipeline, Request, Resolved};
 
 use crate::args::{BranchPoint, Generate};
+use crate::laboratory::branch::{Timing, branched};
 use crate::{Failure, Result};
 
 /// A run to go on with, and after how many of its steps.
@@ -47,12 +48,10 @@ impl From {
         }
         let parent = kept.request.clone();
         pipeline.hold(kept)?;
-        let mut draft = Draft { branch: Some(Box::new(Branch { parent, at })), ..draft.clone() };
         let timed = args.steps.is_some() || args.schedule.is_some() || args.shift.is_some() || args.sigmas.is_some();
-        if !timed {
-            // The run's own sigmas from here on.
-            (draft.steps, draft.schedule, draft.sigmas) = (None, None, None);
-        }
+        // Without one of its own, the run's sigmas from here on.
+        let timing = if timed { Timing::Own } else { Timing::Parents };
+        let draft = branched(draft.clone(), parent, at, timing);
         Ok((draft.resolve(pipeline.spec())?, 0))
     }
 

@@ -1,21 +1,16 @@
 //! `flowline playground`: particles in the plane, carried by any sampler, as an animation.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
-
-use flowline_sampler::catalog::{Choice, Plan};
 
 use super::output;
 use crate::args::Playground;
 use crate::library::atomic::Whole;
 use crate::library::{Destination, Library, SaveOptions};
-use crate::playground::field::Field;
 use crate::playground::scene::{Scene, Trails};
-use crate::playground::{Carried, Setup, animation, crossing};
+use crate::playground::{Asked, Carried, Measured, animation};
 use crate::{Exit, Failure, Registry, Result, record};
-
-/// The picture's tokens that schedules are made for: 1024 x 1024 pixels of a large model.
-const TOKENS: usize = 4096;
 
 /// Carries the particles, draws them, and says where the pictures are.
 ///
@@ -26,17 +21,18 @@ pub fn run(args: &Playground, registry: &Registry) -> Result<Exit> {
     if let Some(folder) = &args.frames {
         check_frames(folder)?;
     }
-    let field = Field::named(&args.field)?;
-    let chosen = args.sampler.clone().unwrap_or_else(|| first(registry));
-    let sampler = registry.proof_samplers().build(&chosen)?;
-    let preferred = sampler.preferred_schedule().unwrap_or_else(|| Choice::new("uniform"));
-    let schedule = args.schedule.clone().unwrap_or(preferred);
-    let schedule = registry.schedules().build(&schedule, Plan { steps: args.steps, image_tokens: TOKENS })?;
-    let steps = schedule.steps();
-    let setup = Setup { field: &field, sampler: &*sampler, schedule, particles: args.particles, seed: args.seed };
-    let carried = Carried::new(&setup)?;
+    let asked = Asked {
+        field: args.field.clone(),
+        sampler: args.sampler.clone(),
+        schedule: args.schedule.clone(),
+        steps: args.steps,
+        particles: args.particles,
+        seed: args.seed,
+    };
+    let (chosen, carried) = asked.carry(registry, &mut || ControlFlow::Continue(()))?;
     tell(&carried);
-    let title = format!("{chosen}  ·  {steps} steps  ·  {}", field.name);
+    let steps = carried.sigmas.len().saturating_sub(1);
+    let title = format!("{chosen}  ·  {steps} steps  ·  {}", args.field);
     let scene = Scene::new(&carried, args.coupling, title, args.size);
     if let Some((library, path)) = library.as_ref().zip(args.output.as_deref()) {
         let saved = library.store(path, |out| match args.still {
@@ -55,17 +51,12 @@ pub fn run(args: &Playground, registry: &Registry) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The sampler that is listed first.
-fn first(registry: &Registry) -> Choice {
-    Choice::new(registry.samplers().iter().map(|about| about.name).next().unwrap_or_default())
-}
-
 /// What was measured, on stderr.
 fn tell(carried: &Carried) {
     let each = carried.evaluations as f64 / carried.paths.len().max(1) as f64;
     output::say(&format!("evaluations: {} ({each} a particle)", carried.evaluations));
-    output::say(&format!("straightness of the flow's paths: {:.4} (1 is straight)", carried.straightness()));
-    let [independent, rectified] = [carried.independent(), carried.rectified()].map(|lines| crossing(&lines));
+    let Measured { straightness, independent, rectified } = carried.measured();
+    output::say(&format!("straightness of the flow's paths: {straightness:.4} (1 is straight)"));
     output::say(&format!(
         "crossing of the pairs' lines: {independent:.4} independent, {rectified:.4} rectified (0 is none)"
     ));

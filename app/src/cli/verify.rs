@@ -10,35 +10,17 @@ use std::path::Path;
 use flowline_model::{Event, Opening, Request};
 use flowline_sampler::bench::Bench;
 use flowline_sampler::catalog::Choice;
-use flowline_sampler::proof::{STEPS, Verdict, prove};
+use flowline_sampler::proof::STEPS;
 use image::RgbImage;
 use serde::Serialize;
 
 use super::asked::seen_model;
 use super::{brought, output};
 use crate::args::{Beginning, Verify};
+use crate::laboratory::proof::{Judged, USUAL_STEPS, judge};
 use crate::library::cache_folder;
 use crate::shelf::Shelf;
 use crate::{Exit, Failure, Registry, Result, record};
-
-/// Steps at which evaluations are listed, a usual number.
-const USUAL_STEPS: usize = 28;
-
-/// What the proof found about one sampler.
-#[derive(Serialize)]
-struct Judged {
-    sampler: String,
-    /// Measured: doubling the steps divides the error by `2^order`.
-    order: f64,
-    declared_order: f64,
-    /// Relative error of the spread at the two numbers of steps.
-    spread: [f64; 2],
-    /// Largest error of the mean on the way, at the larger number of steps.
-    mean: f64,
-    evaluations: u64,
-    verdict: String,
-    holds: bool,
-}
 
 /// How a picture compares with what its record makes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -77,21 +59,8 @@ fn verify_samplers(named: &[Choice], registry: &Registry, json: bool) -> Result<
     let samplers = registry.proof_samplers();
     let all: Vec<Choice> = samplers.iter().map(|about| Choice::new(about.name)).collect();
     let bench = Bench::smooth()?;
-    let mut judged = Vec::new();
-    for choice in if named.is_empty() { &all } else { named } {
-        let sampler = samplers.build(choice)?;
-        let proof = prove(sampler.as_ref(), &bench)?;
-        judged.push(Judged {
-            sampler: choice.to_string(),
-            order: proof.order,
-            declared_order: proof.facts.order,
-            spread: proof.walks.map(|walk| walk.spread),
-            mean: proof.walks[1].mean,
-            evaluations: proof.facts.evaluations.total(USUAL_STEPS),
-            holds: !matches!(proof.verdict, Verdict::Fails(_)),
-            verdict: proof.verdict.to_string(),
-        });
-    }
+    let named = if named.is_empty() { &all } else { named };
+    let judged = named.iter().map(|choice| judge(choice, registry, &bench)).collect::<Result<Vec<_>>>()?;
     let holds = judged.iter().all(|judged| judged.holds);
     match json {
         true => output::pretty(&judged)?,

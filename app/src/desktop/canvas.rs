@@ -34,13 +34,8 @@ impl Canvas {
                 (fit(&small, PREVIEW_SIDE, FilterType::CatmullRom), size.unwrap_or((16 * w, 16 * h)), "Preview")
             }
             Shown::Picture(picture) => {
-                let limit = ctx.input(|input| u32::try_from(input.max_texture_side)).unwrap_or(SCREEN_SIDE);
-                let limit = limit.min(SCREEN_SIDE);
                 let (w, h) = picture.image.dimensions();
-                let image = match w.max(h) > limit {
-                    true => color_image(&fit(&picture.image, limit, FilterType::Triangle)),
-                    false => color_image(&picture.image),
-                };
+                let image = reduced(ctx, &picture.image);
                 self.set(ctx, image);
                 (self.size, self.name) = ((w, h), format!("Picture: {}", picture.request.prompt));
                 return;
@@ -85,6 +80,23 @@ fn placeholder(ui: &mut Ui, state: &State) {
             });
         }
     });
+}
+
+/// `image` with no side longer than a texture may be.
+fn reduced(ctx: &egui::Context, image: &RgbImage) -> ColorImage {
+    let limit = ctx.input(|input| u32::try_from(input.max_texture_side)).unwrap_or(SCREEN_SIDE).min(SCREEN_SIDE);
+    match image.width().max(image.height()) > limit {
+        true => color_image(&fit(image, limit, FilterType::Triangle)),
+        false => color_image(image),
+    }
+}
+
+/// `image` as it is uploaded, whatever its size: small ones are smoothed first, as previews are.
+pub fn on_screen(ctx: &egui::Context, image: &RgbImage) -> ColorImage {
+    match image.width().max(image.height()) < PREVIEW_SIDE {
+        true => color_image(&fit(image, PREVIEW_SIDE, FilterType::CatmullRom)),
+        false => reduced(ctx, image),
+    }
 }
 
 /// `image` with its longest side brought to `side`.

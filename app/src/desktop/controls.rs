@@ -22,7 +22,11 @@ pub fn heading(ui: &mut Ui, text: &str) -> Response {
 /// A button that stays in the background.
 pub fn quiet(ui: &mut Ui, text: &str) -> Response {
     let text = egui::RichText::new(text).size(12.5).color(theme::of(ui).accent_line);
-    ui.add(egui::Button::new(text).frame_when_inactive(false).min_size(Vec2::new(0.0, 3.0 * GRID)))
+    ui.scope(|ui| {
+        ui.spacing_mut().button_padding.x = GRID / 2.0;
+        ui.add(egui::Button::new(text).frame_when_inactive(false).min_size(Vec2::new(0.0, 3.0 * GRID)))
+    })
+    .inner
 }
 
 /// A name on the left and its control on the right.
@@ -155,6 +159,14 @@ pub enum Icon {
     Brush,
     /// Four pictures.
     Pictures,
+    /// Sliders.
+    Sliders,
+    /// A flask.
+    Flask,
+    /// A triangle: begin.
+    Play,
+    /// Two bars: wait.
+    Pause,
 }
 
 /// A square button with an icon. `on` is whether it is held down, for buttons that can be.
@@ -200,6 +212,39 @@ pub fn draw(ui: &Ui, icon: Icon, center: Pos2, ink: Color32) {
             for (x, y) in [(-4.5, -4.5), (4.5, -4.5), (-4.5, 4.5), (4.5, 4.5)] {
                 let square = Rect::from_center_size(center + Vec2::new(x, y), Vec2::splat(7.0));
                 painter.rect_stroke(square, 1.5, line, StrokeKind::Inside);
+            }
+        }
+        Icon::Sliders => {
+            for (y, x) in [(-6.0, 3.0), (0.0, -4.0), (6.0, 1.0)] {
+                painter.hline((center.x - 8.0)..=(center.x + 8.0), center.y + y, line);
+                painter.circle_filled(center + Vec2::new(x, y), 2.75, ink);
+            }
+        }
+        Icon::Flask => {
+            let at = |x: f32, y: f32| center + Vec2::new(x, y);
+            let glass = [
+                (-2.5, -8.0),
+                (-2.5, -2.5),
+                (-7.0, 6.0),
+                (-5.5, 8.0),
+                (5.5, 8.0),
+                (7.0, 6.0),
+                (2.5, -2.5),
+                (2.5, -8.0),
+            ];
+            painter.line(glass.map(|(x, y)| at(x, y)).to_vec(), line);
+            painter.line_segment([at(-4.0, -8.0), at(4.0, -8.0)], line);
+            let filling = vec![at(-4.2, 2.5), at(4.2, 2.5), at(6.0, 6.5), at(5.0, 7.5), at(-5.0, 7.5), at(-6.0, 6.5)];
+            painter.add(egui::Shape::convex_polygon(filling, ink, Stroke::NONE));
+        }
+        Icon::Play => {
+            let corners = [(-4.0, -6.0), (6.0, 0.0), (-4.0, 6.0)].map(|(x, y)| center + Vec2::new(x, y));
+            painter.add(egui::Shape::convex_polygon(corners.to_vec(), ink, Stroke::NONE));
+        }
+        Icon::Pause => {
+            for x in [-3.5, 3.5] {
+                let bar = Rect::from_center_size(center + Vec2::new(x, 0.0), Vec2::new(3.5, 11.0));
+                painter.rect_filled(bar, 1.0, ink);
             }
         }
         Icon::Closed | Icon::Open => {

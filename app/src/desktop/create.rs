@@ -4,6 +4,7 @@ use eframe::egui::{self, Ui};
 
 use super::canvas::Canvas;
 use super::kept::Kept;
+use super::presets::Presets;
 use super::state::{self, State};
 use super::theme::{self, GRID};
 use super::{Action, MAKE, Once, messages, models_panel, progress, prompt, result, settings_panel};
@@ -13,6 +14,7 @@ use super::{Action, MAKE, Once, messages, models_panel, progress, prompt, result
 pub struct Create {
     canvas: Canvas,
     prompt: prompt::Editor,
+    presets: Presets,
     /// Puts the cursor into the path of a copy.
     focus_copy: Once,
     /// Height of the foot when it was last drawn.
@@ -41,7 +43,7 @@ impl Create {
 
     /// Draws the page.
     pub fn show(&mut self, ui: &mut Ui, shown: Shown<'_>, actions: &mut Vec<Action>) {
-        let Self { canvas, prompt, focus_copy, foot: height } = self;
+        let Self { canvas, prompt, presets, focus_copy, foot: height } = self;
         let Shown { state, kept } = shown;
         // Before the text fields see it, so that no line is broken; an input method's own keys never come this way.
         if ui.input_mut(|input| input.consume_shortcut(&MAKE)) && state.obstacle().is_none() {
@@ -59,7 +61,7 @@ impl Create {
             settings.show(ui, |ui| {
                 lane.show(ui, |ui| {
                     models_panel::show(ui, state, actions);
-                    settings_panel::show(ui, state, actions);
+                    settings_panel::show(ui, shown, presets, actions);
                 })
             });
         });

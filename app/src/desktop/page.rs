@@ -15,6 +15,10 @@ pub enum Page {
     Create,
     /// The pictures that were made.
     Library,
+    /// Where samplers are experimented with.
+    Laboratory,
+    /// How the user likes the program.
+    Settings,
 }
 
 /// Width of the rail.
@@ -22,13 +26,15 @@ pub const RAIL: f32 = 9.0 * GRID;
 
 impl Page {
     /// All, in the order of the rail.
-    pub const ALL: [Self; 2] = [Self::Create, Self::Library];
+    pub const ALL: [Self; 4] = [Self::Create, Self::Library, Self::Laboratory, Self::Settings];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "Create",
             Self::Library => "Library",
+            Self::Laboratory => "Laboratory",
+            Self::Settings => "Settings",
         }
     }
 
@@ -36,6 +42,8 @@ impl Page {
         match self {
             Self::Create => Icon::Brush,
             Self::Library => Icon::Pictures,
+            Self::Laboratory => Icon::Flask,
+            Self::Settings => Icon::Sliders,
         }
     }
 

@@ -25,13 +25,14 @@ pub struct Editor {
 }
 
 /// Completions that are offered at most.
-const COMPLETIONS: usize = 4;
+const COMPLETIONS: usize = 3;
 /// Prompts of before that are listed at most; there is a search for the others.
 const LISTED: usize = 50;
 
 impl Editor {
     /// Draws the prompt and the button; `history` are the prompts of before, newest first.
     pub fn show(&mut self, ui: &mut Ui, state: &State, history: &[String], actions: &mut Vec<Action>) {
+        let spacing = std::mem::replace(&mut ui.spacing_mut().item_spacing.y, GRID / 2.0);
         let label = ui.horizontal(|ui| self.head(ui, state, history, actions)).inner;
         let response = self.field(ui, state, history, actions).labelled_by(label.id);
         if self.focus.take() {
@@ -39,6 +40,8 @@ impl Editor {
         }
         self.read(state);
         self.reading(ui, state, actions);
+        ui.spacing_mut().item_spacing.y = spacing;
+        ui.add_space(GRID / 2.0);
 
         let obstacle = state.obstacle();
         let keys = ui.ctx().format_shortcut(&super::MAKE);
@@ -159,10 +162,12 @@ impl Editor {
         let Some((.., reading)) = &self.read else { return };
         let palette = theme::of(ui);
         let words = state.offer.as_ref().and_then(|offer| offer.reader.as_ref()?.0.words());
+        let (begun, completions) = completions(&state.prompt, words.into_iter().flatten());
+        // A word that is being typed is not unknown yet.
+        let typing = if completions.is_empty() { String::new() } else { begun.to_lowercase() };
         ui.horizontal(|ui| {
             ui.set_min_height(3.0 * GRID);
             ui.spacing_mut().item_spacing.x = GRID / 2.0;
-            let (begun, completions) = completions(&state.prompt, words.into_iter().flatten());
             for word in completions {
                 if quiet(ui, word).on_hover_text("Completes the word").clicked() {
                     let kept = state.prompt.get(..state.prompt.len() - begun.len()).unwrap_or_default();
@@ -189,9 +194,9 @@ impl Editor {
         if let Some(cut) = &reading.cut {
             note(format!("Too long; not read: \"{cut}\""));
         }
-        if !reading.unknown.is_empty() {
-            let told: Vec<_> =
-                reading.unknown.iter().take(4).map(|word| nearest(word, words.into_iter().flatten())).collect();
+        let unknown = reading.unknown.iter().filter(|word| **word != typing).take(4);
+        let told: Vec<_> = unknown.map(|word| nearest(word, words.into_iter().flatten())).collect();
+        if !told.is_empty() {
             note(format!("{} does not know {}", state.model_name(), told.join(", ")));
         }
     }
@@ -217,7 +222,7 @@ fn completions<'a>(prompt: &str, words: impl Iterator<Item = &'a String>) -> (&s
 /// `'cat'`, or with the nearest of `words`: `'ligthouse' (lighthouse?)`.
 fn nearest<'a>(unknown: &str, words: impl Iterator<Item = &'a String>) -> String {
     let near = words.map(|word| (strsim::jaro_winkler(unknown, word), word)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match near.filter(|(likeness, _)| *likeness > 0.85) {
+    match near.filter(|(likeness, _)| *likeness > 0.85 && unknown.chars().count() > 3) {
         Some((_, word)) => format!("'{unknown}' ({word}?)"),
         None => format!("'{unknown}'"),
     }

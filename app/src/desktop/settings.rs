@@ -18,6 +18,8 @@ pub struct Settings {
     pub sampler: Selection,
     /// The schedule; `None` is the sampler's or the model's own.
     pub schedule: Option<Selection>,
+    /// The sigmas of a schedule that was shaped by hand, in place of schedule and steps.
+    pub sigmas: Option<Vec<f64>>,
     /// Number of steps.
     pub steps: usize,
     /// Classifier-free guidance; 1 is off.
@@ -101,6 +103,7 @@ impl Settings {
             negative_prompt: before.map(|before| before.negative_prompt.clone()).unwrap_or_default(),
             sampler: Selection::new(sampler),
             schedule: None,
+            sigmas: None,
             steps: offer.steps,
             cfg: offer.cfg,
             guidance: offer.guidance,
@@ -108,6 +111,12 @@ impl Settings {
             height: offer.size.1,
             seed: before.map(|before| before.seed.clone()).unwrap_or_default(),
         })
+    }
+
+    /// Follows these sigmas from now on.
+    pub fn follow(&mut self, sigmas: Vec<f64>) {
+        self.steps = sigmas.len().saturating_sub(1).max(1);
+        self.sigmas = Some(sigmas);
     }
 
     /// As they are written down.
@@ -159,7 +168,8 @@ impl Settings {
             seeds: self.seed.next().into_iter().collect(),
             steps: Some(self.steps),
             sampler: Some(self.sampler.choice()),
-            schedule: self.schedule.as_ref().map(Selection::choice),
+            schedule: self.schedule.as_ref().filter(|_| self.sigmas.is_none()).map(Selection::choice),
+            sigmas: self.sigmas.clone(),
             guidance: self.guidance,
             cfg: Some(self.cfg),
             ..Draft::default()

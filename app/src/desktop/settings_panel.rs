@@ -1,22 +1,26 @@
 //! The panel of settings, its controls made from what the model offers.
 
-use eframe::egui::{self, Response, RichText, Ui};
+use eframe::egui::{self, Align, Layout, Response, RichText, Ui};
 
 use super::Action;
 use super::controls::{Icon, choose, count, heading, icon_button, number, row, selection, side};
+use super::create::Shown;
+use super::presets::Presets;
 use super::settings::{CFG, GUIDANCE, Keep, MOST_STEPS, Settings, size_presets};
-use super::state::State;
 use super::theme::{self, GRID};
 use crate::engine::Offer;
 
-/// Draws the settings.
-pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
+/// Draws the settings; `presets` are those that have a name.
+pub fn show(ui: &mut Ui, Shown { state, kept }: Shown<'_>, presets: &mut Presets, actions: &mut Vec<Action>) {
     let (Some(offer), Some(before)) = (&state.offer, &state.settings) else {
         ui.weak("The settings appear when the model is open.");
         return;
     };
     let mut settings = before.clone();
-    heading(ui, "Sampling");
+    ui.horizontal(|ui| {
+        heading(ui, "Sampling");
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| presets.show(ui, &kept.presets, actions));
+    });
     sampling(ui, offer, &mut settings);
     if settings.cfg != 1.0 {
         negative(ui, &mut settings);
@@ -45,10 +49,26 @@ fn sampling(ui: &mut Ui, offer: &Offer, settings: &mut Settings) {
     if let Some(sampler) = sampler {
         settings.sampler = sampler;
     }
-    row(ui, "Steps", "More steps follow the flow more closely and take longer", |ui| {
-        count(ui, &mut settings.steps, 1..=MOST_STEPS)
-    });
-    selection(ui, "Schedule", &offer.schedules, Some("the model's own"), &mut settings.schedule);
+    match &settings.sigmas {
+        Some(sigmas) => {
+            let steps = sigmas.len().saturating_sub(1);
+            let mut dropped = false;
+            row(ui, "Schedule", "Shaped by hand in the laboratory", |ui| {
+                let button = ui.button(format!("By hand, {steps} steps"));
+                dropped = button.clicked();
+                button.on_hover_text("Click for the model's own schedule")
+            });
+            if dropped {
+                settings.sigmas = None;
+            }
+        }
+        None => {
+            row(ui, "Steps", "More steps follow the flow more closely and take longer", |ui| {
+                count(ui, &mut settings.steps, 1..=MOST_STEPS)
+            });
+            selection(ui, "Schedule", &offer.schedules, Some("the model's own"), &mut settings.schedule);
+        }
+    }
     row(ui, "CFG", "How strongly the picture follows the prompt; 1 is off", |ui| number(ui, &mut settings.cfg, CFG));
     if let Some(guidance) = &mut settings.guidance {
         row(ui, "Guidance", "How strongly the picture follows the prompt, as the model learned it", |ui| {

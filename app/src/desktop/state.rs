@@ -170,6 +170,8 @@ impl State {
             }
             Event::Copied(Ok(path)) => self.note = Some(format!("Copy saved as {}", path.display())),
             Event::Copied(Err(failure)) => self.fail(&failure),
+            // The laboratory's own.
+            Event::Laboratory(_) => {}
             Event::Failed(failure) => {
                 self.work = None;
                 // What could not be opened is not waited for.

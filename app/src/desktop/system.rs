@@ -18,6 +18,7 @@ use crate::engine::{Engine, Setup, Waker};
 use crate::error::{Exit, Failure, Result};
 use crate::library;
 use crate::library::keeper::{self, Keeper};
+use crate::shelf::Shelf;
 
 /// Wakes closer together than this share a frame; nobody sees the difference, and the processor is the sampler's.
 const FRAME: Duration = Duration::from_millis(33);
@@ -33,6 +34,7 @@ pub fn run(registry: Registry) -> Result<Exit> {
     let viewport = egui::ViewportBuilder::default()
         .with_title("Flowline")
         .with_app_id("flowline")
+        .with_icon(icon())
         .with_inner_size([1120.0, 760.0])
         .with_min_inner_size([840.0, 560.0]);
     let options = eframe::NativeOptions { viewport, renderer: eframe::Renderer::Glow, ..Default::default() };
@@ -46,9 +48,11 @@ pub fn run(registry: Registry) -> Result<Exit> {
         let ctx = creation.egui_ctx.clone();
         let waker = Arc::new(move || ctx.request_repaint_after(FRAME));
         let keeper = Keeper::start(keeping(registry.clone()), Arc::clone(&waker) as Waker)?;
-        let engine = Rc::new(Engine::start(Setup::usual(registry), waker)?);
+        let engine = Rc::new(Engine::start(Setup::usual(registry.clone()), waker)?);
         let engine = Rc::clone(kept.get_or_init(|| engine));
-        let app = App::new(&creation.egui_ctx, engine, Box::new(open_folder)).with_library(keeper);
+        let app = App::new(&creation.egui_ctx, engine, Box::new(open_folder)).with_hub(Shelf::usual(true).hub);
+        let app = app.with_library(keeper);
+        let app = app.offering(&creation.egui_ctx, registry);
         let app = match kept::usual_place() {
             Some(file) => app.remembering(&creation.egui_ctx, file),
             None => app,
@@ -76,6 +80,19 @@ pub fn run(registry: Registry) -> Result<Exit> {
 fn keeping(registry: Registry) -> keeper::Setup {
     let cache = library::cache_folder().ok().map(|folder| folder.join("library"));
     keeper::Setup { folders: vec![library::default_folder().path], cache, registry }
+}
+
+/// The program's icon.
+fn icon() -> egui::IconData {
+    let png = include_bytes!("../../../assets/desktop/flowline.png");
+    // A picture of ours: should it ever be none, the system has an icon of its own.
+    image::load_from_memory(png).map_or_else(
+        |_| egui::IconData::default(),
+        |icon| {
+            let (width, height) = (icon.width(), icon.height());
+            egui::IconData { rgba: icon.into_rgba8().into_raw(), width, height }
+        },
+    )
 }
 
 /// While the window is being opened, panics are noted instead of printed.

@@ -30,8 +30,8 @@ pub struct Palette {
     pub accent: Color32,
     /// The accent as a line or as text on a panel.
     pub accent_line: Color32,
-    /// Text that is selected.
-    pub selected: Color32,
+    /// What is selected: its text, which also outlines the field with the cursor, and what is behind it.
+    pub selected: [Color32; 2],
     /// Text of warnings.
     pub warning: Color32,
     /// Text of errors.
@@ -48,7 +48,7 @@ const DARK: Palette = Palette {
     muted: Color32::from_rgb(154, 158, 168),
     accent: Color32::from_rgb(47, 111, 186),
     accent_line: Color32::from_rgb(112, 170, 236),
-    selected: Color32::WHITE,
+    selected: [Color32::from_rgb(200, 222, 248), Color32::from_rgb(36, 84, 142)],
     warning: Color32::from_rgb(222, 184, 112),
     error: Color32::from_rgb(236, 138, 130),
 };
@@ -63,7 +63,7 @@ const LIGHT: Palette = Palette {
     muted: Color32::from_rgb(86, 91, 101),
     accent: Color32::from_rgb(36, 98, 173),
     accent_line: Color32::from_rgb(36, 98, 173),
-    selected: Color32::WHITE,
+    selected: [Color32::from_rgb(24, 76, 140), Color32::from_rgb(208, 225, 246)],
     warning: Color32::from_rgb(124, 78, 0),
     error: Color32::from_rgb(170, 36, 28),
 };
@@ -115,9 +115,9 @@ fn paint(style: &mut Style, palette: &Palette) {
     visuals.warn_fg_color = palette.warning;
     visuals.error_fg_color = palette.error;
     visuals.hyperlink_color = palette.accent_line;
-    visuals.selection.bg_fill = palette.accent;
+    visuals.selection.bg_fill = palette.selected[1];
     // Text on the accent, and the outline of the field that has the cursor.
-    visuals.selection.stroke = Stroke::new(1.0, palette.selected);
+    visuals.selection.stroke = Stroke::new(1.0, palette.selected[0]);
     visuals.slider_trailing_fill = true;
     visuals.disabled_alpha = 0.45;
     // A blinking cursor would paint twice a second for ever.
@@ -184,11 +184,11 @@ mod tests {
             for ground in control {
                 assert!(contrast(*text, *ground) >= 4.5, "{text:?} on {ground:?}");
             }
-            for ink in [Color32::WHITE, palette.selected] {
-                assert!(contrast(ink, *accent) >= 4.5, "{ink:?} on {accent:?}");
-            }
+            assert!(contrast(Color32::WHITE, *accent) >= 4.5);
+            let [ink, ground] = palette.selected;
+            assert!(contrast(ink, ground) >= 4.5, "{ink:?} on {ground:?}");
             // What is no text: outlines of what has the cursor.
-            assert!(contrast(*accent_line, *panel) >= 3.0);
+            assert!(contrast(*accent_line, *panel) >= 3.0 && contrast(ink, *field) >= 3.0);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use flowline_model::Event as Made;
 
 use super::{Event, Waker};
+use crate::crash;
 
 /// A queue that a slow reader cannot make grow: of previews and byte counts only the newest is kept.
 pub(super) struct Mailbox {
@@ -20,6 +21,7 @@ impl Mailbox {
 
     /// Adds an event and wakes the reader.
     pub(super) fn post(&self, event: Event) {
+        crash::note(kind(&event));
         {
             let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
             if events.back().is_some_and(|last| outdates(&event, last)) {
@@ -33,6 +35,24 @@ impl Mailbox {
     /// Takes everything that has arrived.
     pub(super) fn take(&self) -> Vec<Event> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+}
+
+/// What kind of thing is said, in a word.
+fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Made(Made::Warning(_)) => "warning",
+        Event::Made(Made::Loading { .. }) => "loading",
+        Event::Made(Made::Encoding) => "encoding",
+        Event::Made(Made::Tick) => "tick",
+        Event::Made(Made::Step(_)) => "step",
+        Event::Made(Made::Decoding { .. }) => "decoding",
+        Event::Made(Made::Picture(_)) | Event::Picture(..) => "picture",
+        Event::Made(Made::Finished(_)) => "finished",
+        Event::Ready(_) => "ready",
+        Event::Started(_) => "started",
+        Event::Failed(_) => "failed",
+        _ => "other",
     }
 }
 

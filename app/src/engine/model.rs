@@ -28,6 +28,11 @@ pub trait Model: Send {
     /// # Errors
     /// As [`Pipeline::generate`].
     fn generate(&mut self, request: &Request, observe: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<Outcome>;
+
+    /// The pipeline itself, for experiments; a stand-in has none.
+    fn pipeline(&mut self) -> Option<&mut Pipeline> {
+        None
+    }
 }
 
 /// How a model is opened, by its name or folder.
@@ -54,6 +59,10 @@ impl Model for Pipeline {
 
     fn generate(&mut self, request: &Request, observe: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<Outcome> {
         Ok(Self::generate(self, request, observe)?)
+    }
+
+    fn pipeline(&mut self) -> Option<&mut Pipeline> {
+        Some(self)
     }
 }
 

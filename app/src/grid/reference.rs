@@ -77,13 +77,21 @@ impl Reference {
         if request.stop_after.is_some_and(|stop| stop < request.steps) {
             return Ok(None);
         }
-        let comparable = match (drawn(request, samplers)?, drawn(&reference, samplers)?) {
-            (Drawn::Nothing, Drawn::Nothing) => true,
-            (Drawn::Path, Drawn::Path) => request.rng == Rng::Brownian && request.sampler == reference.sampler,
-            _ => false,
-        };
-        Ok(comparable.then_some(reference))
+        Ok(comparable(request, &reference, samplers)?.then_some(reference))
     }
+}
+
+/// Whether the distance between the ends of two whole runs from one noise says anything; `samplers` are the same as the
+/// model's, for closed forms.
+///
+/// # Errors
+/// Those of the samplers.
+pub fn comparable(request: &Request, reference: &Request, samplers: &Samplers<Vec<f64>>) -> Result<bool> {
+    Ok(match (drawn(request, samplers)?, drawn(reference, samplers)?) {
+        (Drawn::Nothing, Drawn::Nothing) => true,
+        (Drawn::Path, Drawn::Path) => request.rng == Rng::Brownian && request.sampler == reference.sampler,
+        _ => false,
+    })
 }
 
 /// What noise a sampler draws.

@@ -9,7 +9,9 @@ use super::star;
 use crate::record;
 
 /// How deep folders in folders are looked into; grids and the like lie one or two deep.
-const DEPTH: usize = 8;
+const DEPTH: usize = 4;
+/// Folders that are looked into: somebody may keep pictures beside everything else.
+const FOLDERS: usize = 4096;
 
 /// A picture's file, and whether it has a star.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,9 +23,9 @@ pub(super) struct Listed {
 /// All PNG files below `folders`, newest first. Hidden files and folders are passed over, links to folders are not
 /// followed; what cannot be listed has no pictures.
 pub(super) fn list(folders: &[PathBuf]) -> Vec<Listed> {
-    let mut listed = Vec::new();
+    let (mut listed, mut left) = (Vec::new(), FOLDERS);
     for folder in folders {
-        below(folder, DEPTH, &mut listed);
+        below(folder, DEPTH, &mut left, &mut listed);
     }
     listed.sort_unstable_by(|a, b| newest_first(&a.file, &b.file));
     // One folder may lie in another.
@@ -36,7 +38,10 @@ pub(super) fn newest_first(a: &File, b: &File) -> std::cmp::Ordering {
     b.modified.cmp(&a.modified).then_with(|| a.path.cmp(&b.path))
 }
 
-fn below(folder: &Path, depth: usize, listed: &mut Vec<Listed>) {
+/// Lists what lies below `folder`, `depth` folders deep, while folders are `left`.
+fn below(folder: &Path, depth: usize, left: &mut usize, listed: &mut Vec<Listed>) {
+    let Some(fewer) = left.checked_sub(1) else { return };
+    *left = fewer;
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -47,7 +52,7 @@ fn below(folder: &Path, depth: usize, listed: &mut Vec<Listed>) {
         let path = entry.path();
         if kind.is_dir() {
             if depth > 1 {
-                below(&path, depth - 1, listed);
+                below(&path, depth - 1, left, listed);
             }
         } else if is_png(&path)
             && let Some(file) = file(path)

@@ -16,18 +16,20 @@ const FAINT: Ink = Ink::new([146, 155, 180]);
 const COLOURS: [Ink; 3] = [Ink::new([84, 164, 240]), Ink::new([208, 110, 190]), Ink::new([255, 186, 88])];
 
 /// The corner of the plane that is seen: from minus this to this, both ways.
-const REACH: f64 = 3.1;
+pub const REACH: f64 = 3.1;
 
 /// How far back a trail reaches in an animation, as a share of the whole way.
-const TRAIL: f64 = 0.45;
+pub const TRAIL: f64 = 0.45;
 
 /// A trail is drawn in so many pieces, each with a colour of its own.
 const PIECES: usize = 16;
 
 /// What a panel shows.
-enum Ways {
+pub enum Ways<'a> {
+    /// Straight lines between pairs.
     Lines(Vec<[Place; 2]>),
-    Paths,
+    /// The ways that particles took.
+    Paths(&'a Carried),
 }
 
 /// Which pairs of noise and data are shown beside the flow.
@@ -41,17 +43,16 @@ pub enum Coupling {
     Both,
 }
 
-struct Panel {
+struct Panel<'a> {
     title: String,
     remark: String,
-    ways: Ways,
+    ways: Ways<'a>,
 }
 
 /// Everything that does not change from one moment to the next.
 pub struct Scene<'a> {
-    carried: &'a Carried,
     title: String,
-    panels: Vec<Panel>,
+    panels: Vec<Panel<'a>>,
     /// Pixels along the side of a panel.
     size: f64,
 }
@@ -80,12 +81,12 @@ impl<'a> Scene<'a> {
         panels.push(Panel {
             title: "the flow".into(),
             remark: format!("straightness {:.2}", carried.straightness()),
-            ways: Ways::Paths,
+            ways: Ways::Paths(carried),
         });
         if let Coupling::Rectified | Coupling::Both = coupling {
             panels.push(lines("rectified pairs", carried.rectified()));
         }
-        Self { carried, title, panels, size: f64::from(size) }
+        Self { title, panels, size: f64::from(size) }
     }
 
     /// The moment when the particles are at `sigma`.
@@ -107,7 +108,7 @@ impl<'a> Scene<'a> {
         canvas
     }
 
-    fn panel(&self, canvas: &mut Canvas, panel: &Panel, corner: Point, [sigma, unit]: [f64; 2], trails: Trails) {
+    fn panel(&self, canvas: &mut Canvas, panel: &Panel<'_>, corner: Point, [sigma, unit]: [f64; 2], trails: Trails) {
         let frame = RoundedRect::new(corner.x, corner.y, corner.x + self.size, corner.y + self.size, 8.0 * unit);
         canvas.fill(frame.to_path(0.05), PANEL);
         let seen = |place: Place| {
@@ -125,8 +126,8 @@ impl<'a> Scene<'a> {
                 continue;
             }
             let mut trail = BezPath::new();
-            for particle in 0..self.carried.paths.len() {
-                let places = self.between(&panel.ways, particle, [begin, end]);
+            for particle in 0..panel.ways.count() {
+                let places = panel.ways.between(particle, [begin, end]);
                 let mut places = places.into_iter().map(seen);
                 if let Some(first) = places.next() {
                     trail.move_to(first);
@@ -141,11 +142,11 @@ impl<'a> Scene<'a> {
             canvas.stroke(trail, unit, colour((begin + end) / 2.0).faded(opacity));
         }
         if trails == Trails::Whole {
-            canvas.fill(self.discs(&panel.ways, 1.0, 1.4 * unit, seen), colour(1.0).faded(0.5));
+            canvas.fill(discs(&panel.ways, 1.0, 1.4 * unit, seen), colour(1.0).faded(0.5));
         }
         // A glow around each particle.
         for (radius, opacity) in [(4.5, 0.16), (1.9, 0.95)] {
-            canvas.fill(self.discs(&panel.ways, sigma, radius * unit, seen), colour(sigma).faded(opacity));
+            canvas.fill(discs(&panel.ways, sigma, radius * unit, seen), colour(sigma).faded(opacity));
         }
         let below = corner.y + self.size + 20.0 * unit;
         let small = Lettering::new(13.5 * unit);
@@ -154,29 +155,38 @@ impl<'a> Scene<'a> {
         let right = small.placed(Across::Right, Up::Middle);
         canvas.text(&panel.remark, right, FAINT, Point::new(corner.x + self.size - 4.0 * unit, below));
     }
+}
 
-    /// A disc around every particle at `sigma`.
-    fn discs(&self, ways: &Ways, sigma: f64, radius: f64, seen: impl Fn(Place) -> Point) -> BezPath {
-        let mut discs = BezPath::new();
-        for particle in 0..self.carried.paths.len() {
-            if let Some(place) = self.between(ways, particle, [sigma, sigma]).first() {
-                discs.extend(circle(seen(*place), radius));
-            }
+/// A disc around every particle at `sigma`.
+fn discs(ways: &Ways<'_>, sigma: f64, radius: f64, seen: impl Fn(Place) -> Point) -> BezPath {
+    let mut discs = BezPath::new();
+    for particle in 0..ways.count() {
+        if let Some(place) = ways.between(particle, [sigma, sigma]).first() {
+            discs.extend(circle(seen(*place), radius));
         }
-        discs
+    }
+    discs
+}
+
+impl Ways<'_> {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Lines(lines) => lines.len(),
+            Self::Paths(carried) => carried.paths.len(),
+        }
     }
 
     /// The places of a particle from one sigma down to another, with those of its steps in between.
-    fn between(&self, ways: &Ways, particle: usize, [begin, end]: [f64; 2]) -> Vec<Place> {
-        match ways {
-            Ways::Lines(lines) => match lines.get(particle) {
+    pub fn between(&self, particle: usize, [begin, end]: [f64; 2]) -> Vec<Place> {
+        match self {
+            Self::Lines(lines) => match lines.get(particle) {
                 Some(line) if begin == end => vec![on_line(line, begin)],
                 Some(line) => vec![on_line(line, begin), on_line(line, end)],
                 None => Vec::new(),
             },
-            Ways::Paths => {
-                let Some(path) = self.carried.paths.get(particle) else { return Vec::new() };
-                let sigmas = &self.carried.sigmas;
+            Self::Paths(Carried { sigmas, paths, .. }) => {
+                let Some(path) = paths.get(particle) else { return Vec::new() };
                 let inside = sigmas.iter().zip(path).filter(|(sigma, _)| **sigma < begin && **sigma > end);
                 let inside = inside.map(|(_, place)| *place);
                 let ends = if begin == end { None } else { on_path(sigmas, path, end) };
@@ -187,7 +197,7 @@ impl<'a> Scene<'a> {
 }
 
 /// The colour of what is at `sigma`.
-fn colour(sigma: f64) -> Ink {
+pub fn colour(sigma: f64) -> Ink {
     let [noise, between, data] = COLOURS;
     match sigma > 0.5 {
         true => between.towards(noise, 2.0 * sigma - 1.0),

@@ -3,6 +3,8 @@
 
 mod asking;
 mod choosing;
+mod laboratory;
+mod preferring;
 mod prompting;
 mod showing;
 #[path = "../stand_in/mod.rs"]

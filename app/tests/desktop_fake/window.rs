@@ -10,6 +10,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use flowline::desktop::App;
 use flowline::engine::{Backend, Command, Event, Job};
+use flowline_model::weights::hub::Hub;
 use flowline_model::{Event as Made, Outcome};
 
 use crate::stand_in::{offer, picture, request};
@@ -41,6 +42,11 @@ pub struct Window {
 impl Window {
     /// A window whose model is not open yet.
     pub fn opening() -> Self {
+        Self::opening_with(|app| app)
+    }
+
+    /// The same, of a program that is set up further.
+    pub fn opening_with(set_up: impl FnOnce(App) -> App + 'static) -> Self {
         let engine = Rc::new(Fake::default());
         let (backend, opener) = (Rc::clone(&engine), Rc::clone(&engine));
         let open_folder = move |folder: &Path| {
@@ -49,7 +55,19 @@ impl Window {
         };
         let harness = Harness::builder()
             .with_size([1120.0, 760.0])
-            .build_eframe(move |creation| App::new(&creation.egui_ctx, backend, Box::new(open_folder)));
+            .build_eframe(move |creation| set_up(App::new(&creation.egui_ctx, backend, Box::new(open_folder))));
+        Self { harness, engine }
+    }
+
+    /// The window of a user with this home, as it was left.
+    pub fn of(home: &Path) -> Self {
+        let engine = Rc::new(Fake::default());
+        let (backend, file) = (Rc::clone(&engine), home.join("window.json"));
+        let hub = Hub::from_surroundings(|_| None, Some(home));
+        let harness = Harness::builder().with_size([1120.0, 760.0]).build_eframe(move |creation| {
+            let app = App::new(&creation.egui_ctx, backend, Box::new(|_| Ok(())));
+            app.with_hub(hub).remembering(&creation.egui_ctx, file)
+        });
         Self { harness, engine }
     }
 

@@ -38,6 +38,11 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Holds no run any more.
+    pub fn let_go(&mut self) {
+        self.held = None;
+    }
+
     /// Whether runs are kept, so that [`crate::StepDone::kept`] and [`crate::Picture::kept`] hold them. They are not,
     /// unless this says so.
     pub fn keep(&mut self, keep: bool) {

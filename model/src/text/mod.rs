@@ -17,7 +17,7 @@ pub(crate) use self::place::{Place, row};
 pub use self::prompt_reader::{PromptReader, Reading, Tokens};
 pub(crate) use self::sentencepiece::SentencePieces;
 pub use self::t5::{T5Config, T5Encoder};
-pub use self::tokenizer::{Encoded, Frame, Tokenizer};
+pub use self::tokenizer::{Encoded, Frame, Tokenizer, refuses_by_panic};
 
 use std::ops::ControlFlow;
 

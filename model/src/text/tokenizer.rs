@@ -1,5 +1,6 @@
 //! Prompts to token ids, with the `tokenizer.json` of a transformers checkpoint.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -204,10 +205,23 @@ fn has_whole_tables(normalizer: &Value) -> bool {
     }
 }
 
+thread_local! {
+    static REFUSES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic of this thread would be the tokenizers library's way to refuse a file, now: an error like others, of
+/// which a panic hook need not tell.
+pub fn refuses_by_panic() -> bool {
+    REFUSES.get()
+}
+
 /// What the tokenizers library makes of a file or a text. It panics on some files that contradict themselves; that is an
 /// error like others.
 fn caught<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> std::result::Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
+    REFUSES.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    REFUSES.set(false);
+    match done {
         Ok(done) => done.map_err(|e| e.to_string()),
         Err(_) => Err("it contradicts itself".into()),
     }

@@ -51,6 +51,8 @@ pub struct Hub {
     /// Whom to ask, without a slash at its end.
     endpoint: String,
     token: Option<Token>,
+    /// Where the token is kept.
+    token_file: Option<PathBuf>,
     offline: bool,
     /// How long nothing may come before a connection is given up.
     patience: Duration,
@@ -65,7 +67,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Default for Hub {
     /// No cache, no token, and no network.
     fn default() -> Self {
-        Self { cache: None, endpoint: ENDPOINT.to_owned(), token: None, offline: true, patience: PATIENCE }
+        Self {
+            cache: None,
+            endpoint: ENDPOINT.to_owned(),
+            token: None,
+            token_file: None,
+            offline: true,
+            patience: PATIENCE,
+        }
     }
 }
 

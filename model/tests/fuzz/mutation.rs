@@ -1,10 +1,12 @@
 //! Damaged inputs without end, made of good ones: on stable, with nothing but a seed to repeat them.
 
 use std::any::Any;
-use std::panic::{self, AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Once;
 use std::time::{Duration, Instant};
+
+use flowline_model::text::refuses_by_panic;
 
 /// Seconds each target is run for where `FLOWLINE_FUZZ_SECONDS` does not say: enough to see that it runs. CI says more.
 const SECONDS: f64 = 2.0;
@@ -103,10 +105,8 @@ pub fn fuzz(target: &str, good: &[Vec<u8>], mut read: impl FnMut(&[u8])) {
     QUIET.call_once(|| {
         let told = panic::take_hook();
         // The reader of tokenizers catches this library's panics; telling each takes longer than the reading.
-        let expected =
-            |at: &Location<'_>| ["/tokenizers-", "/spm_precompiled-"].iter().any(|library| at.file().contains(library));
         panic::set_hook(Box::new(move |info| {
-            if !info.location().is_some_and(expected) {
+            if !refuses_by_panic() {
                 told(info)
             }
         }));

@@ -31,7 +31,7 @@ impl Hub {
         let token_file = path("HF_TOKEN_PATH").or_else(|| Some(hub_home.as_deref()?.join("token")));
         let token = text("HF_TOKEN")
             .or_else(|| text("HUGGING_FACE_HUB_TOKEN"))
-            .or_else(|| written(&token_file?))
+            .or_else(|| written(token_file.as_ref()?))
             .and_then(|text| Token::new(&text));
         let endpoint = text("HF_ENDPOINT").map(|endpoint| endpoint.trim().trim_end_matches('/').to_owned());
         let seconds = text("HF_HUB_DOWNLOAD_TIMEOUT").and_then(|seconds| seconds.trim().parse().ok());
@@ -40,6 +40,7 @@ impl Hub {
             cache,
             endpoint: endpoint.filter(|endpoint| !endpoint.is_empty()).unwrap_or_else(|| ENDPOINT.to_owned()),
             token,
+            token_file,
             offline: text("HF_HUB_OFFLINE").is_some_and(|value| is_true(&value)),
             patience: patience.filter(|patience| !patience.is_zero()).map_or(PATIENCE, |patience| patience.min(A_DAY)),
         }
