@@ -119,6 +119,7 @@ impl Page {
                 unit: MouseWheelUnit::Point,
                 delta: vec2(0.0, -WHEEL),
                 phase: egui::TouchPhase::Move,
+                source: egui::MouseWheelSource::Wheel,
                 modifiers: Modifiers::NONE,
             };
             self.frame(vec![middle.clone(), wheel]);

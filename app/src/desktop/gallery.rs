@@ -291,7 +291,8 @@ impl Gallery {
         });
         let bar = egui::Frame::new().fill(palette.panel).inner_margin(margin);
         egui::Panel::bottom("library foot").resizable(false).frame(bar).show(ui, |ui| foot::show(ui, self, actions));
-        let room = egui::Frame::new().fill(palette.canvas).inner_margin(egui::Margin::same(2 * GRID as i8));
+        let margin = egui::Margin { right: GRID as i8, ..egui::Margin::same(2 * GRID as i8) };
+        let room = egui::Frame::new().fill(palette.canvas).inner_margin(margin);
         egui::CentralPanel::default().frame(room).show(ui, |ui| {
             let (title, text) = search_bar::nothing(&self.query, self.found.total);
             if self.found.entries.is_empty() && self.found.query == self.query {

@@ -173,6 +173,11 @@ fn caption(ui: &Ui, corner: egui::Pos2, align: Align2, text: &str, clip: Rect) {
 fn differences(ui: &mut Ui, comparison: &Comparison) {
     let palette = theme::of(ui);
     heading(ui, "What differs");
+    for (of, ink) in [(&comparison.before.0, palette.text), (&comparison.after.0, palette.accent_line)] {
+        let name = of.file_name().unwrap_or_default().to_string_lossy();
+        ui.add(egui::Label::new(RichText::new(name).color(ink).size(13.0)).truncate());
+    }
+    ui.add_space(GRID);
     let said = |picture: &Option<Picture>| {
         picture.as_ref().and_then(|picture| picture.record.as_ref().ok()).map(|record| record.understood.clone())
     };
@@ -195,9 +200,11 @@ fn differences(ui: &mut Ui, comparison: &Comparison) {
         ui.label("Their records say the same.");
     }
     for (name, before, after) in differing {
-        ui.label(RichText::new(name).color(palette.muted).size(12.5));
-        ui.add(egui::Label::new(RichText::new(before).size(13.0)).wrap());
-        ui.add(egui::Label::new(RichText::new(after).color(palette.accent_line).size(13.0)).wrap());
-        ui.add_space(GRID / 2.0);
+        ui.scope(|ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
+            ui.label(RichText::new(name).color(palette.muted).size(12.5));
+            ui.add(egui::Label::new(RichText::new(before).size(13.0)).wrap());
+            ui.add(egui::Label::new(RichText::new(after).color(palette.accent_line).size(13.0)).wrap());
+        });
     }
 }

@@ -22,7 +22,7 @@ pub fn table(ui: &mut Ui, title: &str, id: &str, facts: &[(String, String)]) {
         for (name, value) in facts {
             ui.horizontal_top(|ui| {
                 let label = |text: &str, ink| Label::new(RichText::new(text).color(ink).size(13.0));
-                cell(ui, names, label(name, palette.muted).truncate()).on_hover_text(name.as_str());
+                cell(ui, names, label(name, palette.muted).truncate());
                 let shown: String = value.chars().take(LONGEST).collect();
                 let cut = shown.len() < value.len();
                 let shown = if cut { shown + "…" } else { shown };

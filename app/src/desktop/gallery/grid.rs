@@ -34,7 +34,8 @@ fn focus() -> Id {
 /// Draws the pictures.
 pub fn show(ui: &mut Ui, gallery: &mut Gallery, actions: &mut Vec<Action>) {
     let count = gallery.found.entries.len();
-    let room = ui.available_width() - ui.spacing().scroll.allocated_width();
+    // The bar of the scroll area has its own lane in the right margin.
+    let room = ui.available_width() - GRID;
     let columns = (((room + GRID) / (CELL + GRID)) as usize).max(1);
     let side = ((room + GRID) / columns as f32 - GRID).max(GRID);
     let pitch = side + GRID;

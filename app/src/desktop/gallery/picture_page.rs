@@ -96,6 +96,13 @@ pub fn show(ui: &mut Ui, gallery: &mut Gallery, actions: &mut Vec<Action>) {
             go(ui, "Newer", "The next newer picture (Page up)", &newer);
             go(ui, "Older", "The next older picture (Page down)", &older);
             ui.weak(position.unwrap_or_else(|| "not in the library".into()));
+            let fits = shown.zoom.fits();
+            if ui.selectable_label(fits, "Fit").on_hover_text("The whole picture (0)").clicked() {
+                shown.zoom.fit();
+            }
+            if ui.selectable_label(!fits, "1:1").on_hover_text("Pixel by pixel (1); + and - zoom").clicked() {
+                shown.zoom.one_to_one();
+            }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if let Some(older) = &older
                     && ui.button("Compare with older").on_hover_text("Both at once, or before and after (C)").clicked()

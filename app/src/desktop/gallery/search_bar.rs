@@ -10,7 +10,7 @@ use crate::library::{Age, Query, Stars};
 /// Width of a list.
 const LIST: f32 = 17.0 * GRID;
 /// Width of a star's button and of the path's.
-const BUTTONS: f32 = 26.0 * GRID;
+const BUTTONS: f32 = 20.0 * GRID;
 
 /// Draws the bar.
 pub fn show(ui: &mut Ui, gallery: &mut Gallery, actions: &mut Vec<Action>) {

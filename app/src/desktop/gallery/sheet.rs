@@ -2,6 +2,7 @@
 //! coarse, the part that is seen as tiles of the full resolution.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use eframe::egui::{self, Color32, Painter, Pos2, Rect, TextureHandle, TextureOptions, Ui, Vec2, pos2, vec2};
 use image::RgbImage;
@@ -67,24 +68,22 @@ impl Sheet {
         let rows = first(visible.min.y - place.min.y)..=last(visible.max.y - place.min.y, height);
         tiles.retain(|(column, row), _| columns.contains(column) && rows.contains(row));
         let mut new = 0;
-        for row in rows {
-            for column in columns.clone() {
-                if !tiles.contains_key(&(column, row)) {
-                    if new == AT_ONCE {
-                        ui.ctx().request_repaint();
-                        continue;
-                    }
+        for (row, column) in rows.flat_map(|row| columns.clone().map(move |column| (row, column))) {
+            let tile = match tiles.entry((column, row)) {
+                Entry::Occupied(tile) => tile.into_mut(),
+                Entry::Vacant(_) if new == AT_ONCE => {
+                    ui.ctx().request_repaint();
+                    continue;
+                }
+                Entry::Vacant(place) => {
                     new += 1;
                     let (x, y) = (column * TILE, row * TILE);
                     let part = crop_imm(full, x, y, TILE.min(width - x), TILE.min(height - y)).to_image();
-                    let tile = ui.ctx().load_texture("tile", color_image(&part), TextureOptions::LINEAR);
-                    tiles.insert((column, row), tile);
+                    place.insert(ui.ctx().load_texture("tile", color_image(&part), TextureOptions::LINEAR))
                 }
-                if let Some(tile) = tiles.get(&(column, row)) {
-                    let corner = place.min + vec2(column as f32, row as f32) * (TILE as f32 * scale);
-                    draw(&painter, tile, Rect::from_min_size(corner, tile.size_vec2() * scale));
-                }
-            }
+            };
+            let corner = place.min + vec2(column as f32, row as f32) * (TILE as f32 * scale);
+            draw(&painter, tile, Rect::from_min_size(corner, tile.size_vec2() * scale));
         }
     }
 }

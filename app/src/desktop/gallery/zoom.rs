@@ -49,7 +49,7 @@ impl Zoom {
     /// Points for one pixel of the picture.
     fn points(&self, room: Rect, size: Vec2, pixels_per_point: f32) -> f32 {
         match self.scale {
-            Scale::Fit => (room.width() / size.x).min(room.height() / size.y).min(LARGEST_FIT).max(1e-3),
+            Scale::Fit => (room.width() / size.x).min(room.height() / size.y).clamp(1e-3, LARGEST_FIT),
             Scale::Times(times) => times / pixels_per_point,
         }
     }
