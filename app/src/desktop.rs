@@ -18,6 +18,7 @@ mod preferences_page;
 mod presets;
 mod progress;
 mod prompt;
+pub mod queue_panel;
 mod result;
 pub mod settings;
 mod settings_panel;
@@ -35,9 +36,10 @@ use flowline_model::weights::hub::Hub;
 
 use crate::Registry;
 use crate::command::command_line;
-use crate::engine::{Backend, Command, Event, Progress};
+use crate::engine::{Backend, Command, Ending, Event, Progress};
 use crate::error::Result;
 use crate::library::default_folder;
+use crate::queue::Ask;
 use create::Create;
 use gallery::Gallery;
 use kept::{Kept, Store};
@@ -86,8 +88,10 @@ pub enum Action {
     StopFetching,
     /// Make a picture.
     Make,
-    /// Finish now.
-    Stop,
+    /// End what is being made.
+    End(Ending),
+    /// Something about the queue.
+    Queue(queue_panel::Action),
     /// Open the picture's folder and copy its path.
     ShowPlace,
     /// Put the picture on the clipboard.
@@ -189,7 +193,7 @@ impl App {
     pub fn remembering(mut self, ctx: &egui::Context, file: PathBuf) -> Self {
         let (store, kept, failure) = Store::open(file);
         self.state.prompt.clone_from(&kept.prompt);
-        self.state.restore.clone_from(&kept.settings);
+        self.state.restore = kept.model.clone().zip(kept.settings.clone());
         (self.store, self.kept) = (Some(store), kept);
         if let Some(failure) = failure {
             self.state.fail(&failure);
@@ -231,8 +235,8 @@ impl App {
         // The scale is also changed by egui's own keys.
         self.kept.preferences.scale = ctx.zoom_factor();
         self.kept.prompt.clone_from(&self.state.prompt);
-        if let Some(settings) = &self.state.settings {
-            self.kept.settings = Some(settings.saved());
+        if let (Some(settings), Some(offer)) = (&self.state.settings, &self.state.offer) {
+            (self.kept.model, self.kept.settings) = (Some(offer.model.clone()), Some(settings.saved()));
         }
         store.keep(&self.kept);
     }
@@ -257,9 +261,7 @@ impl App {
                 continue;
             }
             if let Some(shown) = self.state.hear(event) {
-                let request = self.state.work.as_ref().and_then(|work| work.request.as_ref());
-                let size = request.map(|request| (request.width, request.height));
-                self.create.take(ctx, shown, size);
+                self.create.take(ctx, shown, self.state.work.as_ref());
             }
         }
     }
@@ -316,6 +318,9 @@ impl App {
         match action {
             Action::Page(page) => {
                 self.page = page;
+                if page == Page::Library {
+                    self.gallery.look();
+                }
                 state.note = None;
             }
             Action::Prompt(prompt) => state.prompt = prompt,
@@ -379,11 +384,20 @@ impl App {
                 state.begin();
                 self.backend.send(Command::Make(job));
             }
-            Action::Stop => {
-                if let Some(work) = &mut state.work {
-                    work.stopping = true;
+            Action::Queue(queue_panel::Action::Ask(ask)) => self.backend.send(Command::Queue(ask)),
+            Action::Queue(queue_panel::Action::Four) => {
+                self.kept.used(&state.prompt);
+                let tasks = state.four();
+                state.begin();
+                self.backend.send(Command::Queue(Ask::Add(tasks)));
+            }
+            Action::End(ending) => {
+                if let Some(work) = &mut state.work
+                    && let Some(job) = work.job
+                {
+                    work.ending = Some(ending);
+                    self.backend.send(Command::End(job, ending));
                 }
-                self.backend.send(Command::Stop);
             }
             Action::ShowPlace => self.show_place(ctx),
             Action::CopyPicture => {
@@ -463,12 +477,12 @@ impl eframe::App for App {
     /// Also called while the window is hidden, so that nothing piles up.
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.poll(ctx);
+        if ctx.input(|input| input.events.contains(&egui::Event::WindowFocused(true))) {
+            // Another window may have changed the queue meanwhile.
+            self.backend.send(Command::Queue(Ask::Look));
+        }
         if self.page == Page::Laboratory {
             self.laboratory.poll(ctx);
-        }
-        if self.state.work.is_some() && ctx.input(|input| input.viewport().close_requested()) {
-            // The window closes at once; the engine keeps the best picture so far before the process ends.
-            self.backend.send(Command::Stop);
         }
     }
 

@@ -1,16 +1,22 @@
 //! The thread that owns models: commands in, events out.
 //!
 //! A face (the window; later others) holds an [`Engine`] and speaks to it through [`Backend`]. Opening a model, making
-//! pictures and saving them happen on the engine's thread, so a face never waits. Whatever goes wrong there, a panic
-//! included, comes back as [`Event::Failed`], and the engine goes on with the next job. Every job ends with exactly one
-//! [`Event::Failed`] or one [`flowline_model::Event::Finished`].
+//! pictures and saving them happen on the engine's thread, so a face never waits. What is to be made stands in a
+//! [`Queue`]; another thread changes it as a face asks, and says how it stands when that is on the disk. Whatever goes
+//! wrong, a panic included, comes back as [`Event::Failed`], and the engine goes on with the next entry. What was
+//! [begun](Event::Began) ends with an [`Event::Failed`] or a [`flowline_model::Event::Finished`].
 
+mod asking;
+mod ending;
+mod grids;
+mod keeping;
 pub mod laboratory;
 mod mailbox;
+mod making;
 mod model;
 mod stock;
+mod worker;
 
-use std::any::Any;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -21,22 +27,33 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use flowline_model::{Draft, Outcome, Picture, Request, Warning, catalog};
+use flowline_model::{Opening, Picture, Request, Warning, catalog};
 
 use crate::Registry;
 use crate::error::{Failure, Result};
-use crate::library::{Destination, Library, SaveOptions, cache_folder, default_folder};
+use crate::library::{DefaultFolder, Destination, Library, SaveOptions, cache_folder, default_folder};
+pub use crate::queue::Job;
+use crate::queue::{Ask, JobId, Queue, Snapshot, Task};
+use asking::Clerk;
+pub use ending::Ending;
+use ending::Endings;
+pub use grids::{MakeGrid, Teller, make_grids, no_grids};
+use keeping::AtWork;
+pub use keeping::Keeping;
 use mailbox::Mailbox;
 pub use model::{Model, Offer, Open, Reader, open_pipeline};
 pub use stock::{Progress, Stock, Stocked, UsersStock};
+use worker::{Order, Worker, stumbled};
 
 /// What a face asks for.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Make pictures.
+    /// Make pictures: they join the queue.
     Make(Box<Job>),
-    /// Finish every job asked for so far with the best picture it has.
-    Stop,
+    /// Change the queue, or look at it.
+    Queue(Ask),
+    /// End what is being made, if it is this entry.
+    End(JobId, Ending),
     /// Open a model, so that it is ready.
     Open(String),
     /// Fetch a model from the Hub. One is fetched at a time; beside it, pictures are made.
@@ -54,21 +71,16 @@ pub enum Command {
     Laboratory(laboratory::Ask),
 }
 
-/// Pictures to make.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Job {
-    /// A model's name or folder.
-    pub model: String,
-    /// What was asked for.
-    pub draft: Draft,
-}
-
 /// What the engine says.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A model is open and can be asked for pictures.
     Ready(Arc<Offer>),
-    /// A job is decided down to the last number and begins.
+    /// The queue, as it is on the disk now.
+    Queue(Arc<Snapshot>),
+    /// An entry of the queue is being made.
+    Began(JobId),
+    /// It is decided down to the last number.
     Started(Box<Request>),
     /// Something happened on the way. Of ticks in a row only the first comes, and pictures come as [`Event::Picture`].
     Made(flowline_model::Event),
@@ -84,7 +96,7 @@ pub enum Event {
     Copied(Result<PathBuf>),
     /// Something for the laboratory.
     Laboratory(laboratory::Told),
-    /// A job, or the opening of a model, came to nothing.
+    /// An entry of the queue, a change of it, or the opening of a model came to nothing.
     Failed(Failure),
 }
 
@@ -118,51 +130,86 @@ pub struct Setup {
     pub library: Library,
     /// How a model is opened.
     pub open: Open,
+    /// How a grid is made.
+    pub make_grid: MakeGrid,
     /// Where models are listed and fetched.
     pub stock: Arc<dyn Stock>,
+    /// What is to be made.
+    pub queue: Queue,
+    /// How often an unfinished picture is written to the disk.
+    pub keeping: Keeping,
     /// What should be said first.
     pub notices: Vec<Warning>,
 }
 
+/// What a user may wish to be otherwise than usual.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wishes {
+    /// The model that is opened first.
+    pub model: Option<String>,
+    /// Where pictures go.
+    pub pictures: Option<PathBuf>,
+    /// Folders in which parts of models are looked for.
+    pub places: Vec<PathBuf>,
+    /// The most memory that is taken, bytes.
+    pub memory: Option<u64>,
+}
+
 impl Setup {
-    /// The default model, what `registry` offers, and the user's pictures folder.
-    pub fn usual(registry: Registry) -> Self {
-        let folder = default_folder();
+    /// The default model, what `registry` offers, and the user's pictures folder, unless somebody wishes otherwise.
+    pub fn usual(registry: Registry, wishes: Wishes) -> Self {
+        let folder = match wishes.pictures {
+            Some(path) => DefaultFolder { path, fallback: None },
+            None => default_folder(),
+        };
         let fallback = folder.fallback.map(|message| Warning::new("folder", message));
         let (cache, uncached) = match cache_folder() {
             Ok(cache) => (Some(cache), None),
             Err(warning) => (None, Some(warning)),
         };
+        let (queue, forgets) = Queue::usual();
         Self {
-            model: catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned()),
+            model: wishes.model.unwrap_or_else(usual_model),
             library: Library::new(Destination::Folder(folder.path), SAVE),
-            open: open_pipeline(registry, cache),
+            make_grid: make_grids(registry.clone(), cache.clone()),
+            open: open_pipeline(
+                registry,
+                Opening { places: wishes.places, memory: wishes.memory, cache, ..Opening::default() },
+            ),
             stock: Arc::new(UsersStock),
-            notices: fallback.into_iter().chain(uncached).collect(),
+            queue,
+            keeping: Keeping::default(),
+            notices: fallback.into_iter().chain(uncached).chain(forgets).collect(),
         }
     }
+}
+
+/// The model of who has chosen none.
+fn usual_model() -> String {
+    catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned())
 }
 
 /// Pictures carry their record, and never replace another.
 const SAVE: SaveOptions = SaveOptions { force: false, metadata: true };
 
-/// How long [`Engine`]'s drop waits for an unfinished picture. A large model hears a stop between two blocks, within
-/// seconds, and then still decodes.
-const GRACE: Duration = Duration::from_secs(60);
+/// How long [`Engine`]'s drop waits for its threads. A large model hears that the program ends between two blocks, and
+/// nothing is lost with a thread that did not hear it.
+const GRACE: Duration = Duration::from_secs(2);
 
-/// A running engine. Dropping it stops the work, keeping the best picture so far, and waits for that at most a minute;
-/// pictures are written atomically, so even a process that ends earlier leaves nothing half-written.
+/// A running engine. Dropping it leaves what is being made in the queue, with its run as far as it is: another time it
+/// goes on from there.
 pub struct Engine {
-    /// `None` once no more jobs are taken.
-    jobs: Option<Sender<(u64, Order)>>,
+    clerk: Clerk,
     stock: Arc<dyn Stock>,
     /// How often fetching was asked for, and which of these are to be stopped.
     fetches: Arc<AtomicU64>,
     stopped_fetches: Arc<AtomicU64>,
     mailbox: Arc<Mailbox>,
-    asked: AtomicU64,
-    stopped: Arc<AtomicU64>,
-    /// Experiments up to this order are to be finished.
+    queue: Arc<Queue>,
+    endings: Arc<Endings>,
+    at_work: AtWork,
+    /// How often an experiment was asked for, and up to which they are to be finished.
+    experiments: AtomicU64,
     halted: Arc<AtomicU64>,
     /// Every thread of the engine holds a clone of `alive` and never sends.
     alive: Option<Sender<()>>,
@@ -170,56 +217,67 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts the thread, which opens the first model.
+    /// Starts the threads; the first model is opened, and what waits in the queue is made.
     ///
     /// # Errors
     /// If the system gives no thread.
     pub fn start(setup: Setup, waker: Waker) -> Result<Self> {
-        let (jobs, inbox) = mpsc::channel::<(u64, Order)>();
+        let (orders, inbox) = mpsc::channel();
         let (alive, ended) = mpsc::channel();
-        let mailbox = Arc::new(Mailbox::new(waker));
-        let [stopped, halted] = [0, 0].map(|none| Arc::new(AtomicU64::new(none)));
-        let Setup { model, library, open, stock, notices } = setup;
-        let mut worker = Worker {
+        let Setup { model, library, open, make_grid, stock, queue, keeping, notices } = setup;
+        let (mailbox, queue) = (Arc::new(Mailbox::new(waker)), Arc::new(queue));
+        let (endings, at_work) = (Arc::<Endings>::default(), AtWork::default());
+        let halted = Arc::<AtomicU64>::default();
+        let worker = Worker {
             open,
+            make_grid,
             library: Arc::new(library),
+            queue: Arc::clone(&queue),
+            keeping,
             model: None,
             mailbox: Arc::clone(&mailbox),
-            stopped: Arc::clone(&stopped),
+            endings: Arc::clone(&endings),
+            at_work: at_work.clone(),
+            give_up: Arc::default(),
             halted: Arc::clone(&halted),
             bench: laboratory::Bench::default(),
         };
-        let living = alive.clone();
-        let shelves = Arc::clone(&stock);
+        for warning in notices {
+            mailbox.post(Event::Made(flowline_model::Event::Warning(warning)));
+        }
+        // Sent before anybody else can: the first model comes first.
+        let first = orders.send(Order::Open(model));
+        let clerk = Clerk::start(asking::Desk {
+            queue: Arc::clone(&queue),
+            endings: Arc::clone(&endings),
+            mailbox: Arc::clone(&mailbox),
+            orders,
+            alive: alive.clone(),
+        })?;
+        let (living, shelves) = (alive.clone(), Arc::clone(&stock));
         let run = move || {
             let _alive = living;
-            for warning in notices {
-                worker.mailbox.post(Event::Made(flowline_model::Event::Warning(warning)));
-            }
-            worker.mailbox.post(Event::Models(shelves.models().into()));
-            worker.guard(|worker| worker.open(&model).map(|_| ()));
-            for (number, order) in inbox {
-                match order {
-                    Order::Make(job) => worker.guard(|worker| worker.make(number, &job)),
-                    Order::Open(model) => worker.guard(|worker| worker.open(&model).map(|_| ())),
-                    Order::Experiment(ask) => worker.experiment(number, ask),
-                }
-            }
+            worker.tell(Event::Models(shelves.models().into()));
+            worker.run(&inbox);
         };
+        first.map_err(|_| Failure::new("the engine has ended", "start the program again"))?;
         thread::Builder::new().name("engine".into()).spawn(run).map_err(no_thread)?;
         let (fetches, stopped_fetches) = Default::default();
-        let jobs = Some(jobs);
-        let asked = AtomicU64::new(0);
-        Ok(Self { jobs, stock, fetches, stopped_fetches, mailbox, asked, stopped, halted, alive: Some(alive), ended })
-    }
-
-    fn order(&self, order: Order) {
-        let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let gone = self.jobs.as_ref().is_none_or(|jobs| jobs.send((number, order)).is_err());
-        if gone {
-            let failure = Failure::new("the engine has ended", "close the window and open it again");
-            self.mailbox.post(Event::Failed(failure));
-        }
+        let (alive, experiments) = (Some(alive), AtomicU64::new(0));
+        Ok(Self {
+            clerk,
+            stock,
+            fetches,
+            stopped_fetches,
+            mailbox,
+            queue,
+            endings,
+            at_work,
+            experiments,
+            halted,
+            alive,
+            ended,
+        })
     }
 
     /// Fetches on a thread of its own: pictures are made meanwhile.
@@ -267,18 +325,22 @@ impl Engine {
 impl Backend for Engine {
     fn send(&self, command: Command) {
         match command {
-            Command::Make(job) => self.order(Order::Make(job)),
-            Command::Open(model) => self.order(Order::Open(model)),
+            Command::Make(job) => self.clerk.ask(Ask::Add(vec![Task::Pictures(*job)])),
+            Command::Queue(ask) => self.clerk.ask(ask),
+            Command::Open(model) => self.clerk.order(Order::Open(model)),
+            Command::End(id, ending) => self.endings.ask(id, ending),
             Command::Fetch(name) => self.fetch(name),
             Command::StopFetching => {
                 self.stopped_fetches.store(self.fetches.load(Ordering::SeqCst), Ordering::SeqCst);
             }
-            Command::Stop => self.stopped.store(self.asked.load(Ordering::SeqCst), Ordering::SeqCst),
             Command::SaveCopy { picture, path } => self.save_copy(picture, path),
             Command::Laboratory(laboratory::Ask::Stop) => {
-                self.halted.store(self.asked.load(Ordering::SeqCst), Ordering::SeqCst);
+                self.halted.store(self.experiments.load(Ordering::SeqCst), Ordering::SeqCst);
             }
-            Command::Laboratory(ask) => self.order(Order::Experiment(ask)),
+            Command::Laboratory(ask) => {
+                let number = self.experiments.fetch_add(1, Ordering::SeqCst) + 1;
+                self.clerk.order(Order::Experiment(number, ask));
+            }
         }
     }
 
@@ -289,120 +351,15 @@ impl Backend for Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.send(Command::Stop);
+        self.endings.leave();
         self.send(Command::StopFetching);
-        self.jobs = None;
+        // What was asked for is on the disk before the program ends.
+        self.clerk.close();
+        // What cannot be written down now is found by whoever opens the queue next; nobody hears a failure any more.
+        let _ = self.at_work.leave(&self.queue);
         self.alive = None;
         // Nobody ever sends: the answer is either "all threads have ended" or "that took too long".
         let _: Result<(), RecvTimeoutError> = self.ended.recv_timeout(GRACE);
-    }
-}
-
-/// What the engine's thread is asked for.
-enum Order {
-    Make(Box<Job>),
-    Open(String),
-    Experiment(laboratory::Ask),
-}
-
-/// What lives on the engine's thread.
-struct Worker {
-    open: Open,
-    library: Arc<Library>,
-    /// The model that is warm, and the name it was opened by.
-    model: Option<(String, Box<dyn Model>)>,
-    mailbox: Arc<Mailbox>,
-    /// Jobs up to this number are to be stopped. A number, not a flag: a stop that comes before its job has begun still
-    /// finds it, and one that comes late does not hit the next.
-    stopped: Arc<AtomicU64>,
-    halted: Arc<AtomicU64>,
-    /// The last run.
-    bench: laboratory::Bench,
-}
-
-impl Worker {
-    /// Runs a piece of work; its failure or panic becomes an event.
-    fn guard(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) {
-        match catch_unwind(AssertUnwindSafe(|| work(self))) {
-            Ok(Ok(())) => {}
-            Ok(Err(failure)) => self.mailbox.post(Event::Failed(failure)),
-            Err(panic) => {
-                // Whatever the model was doing, it is not used again.
-                self.model = None;
-                self.mailbox.post(Event::Failed(stumbled(panic.as_ref())));
-            }
-        }
-    }
-
-    /// The model called `name`, opened now unless it is warm.
-    fn open(&mut self, name: &str) -> Result<&mut dyn Model> {
-        let warm = self.model.take().filter(|(warm, _)| warm == name);
-        let model = match warm {
-            Some((_, model)) => model,
-            None => {
-                let model = (self.open)(name)?;
-                // By the name that opens it again; a folder in the Hub's cache, say, is called otherwise.
-                let offer = Offer { model: name.to_owned(), ..model.offer() };
-                self.mailbox.post(Event::Ready(Arc::new(offer)));
-                model
-            }
-        };
-        Ok(self.model.insert((name.to_owned(), model)).1.as_mut())
-    }
-
-    fn make(&mut self, number: u64, job: &Job) -> Result<()> {
-        let stopped = Arc::clone(&self.stopped);
-        let stop = move || stopped.load(Ordering::SeqCst) >= number;
-        if stop() {
-            let outcome = Outcome { stopped: true, ..Outcome::default() };
-            self.mailbox.post(Event::Made(flowline_model::Event::Finished(outcome)));
-            return Ok(());
-        }
-        self.library.check()?;
-        let library = Arc::clone(&self.library);
-        // Beside the model for as long as that works.
-        let mut bench = std::mem::take(&mut self.bench);
-        let made = self.make_beside(&mut bench, job, library, stop);
-        self.bench = bench;
-        made
-    }
-
-    fn make_beside(
-        &mut self,
-        bench: &mut laboratory::Bench,
-        job: &Job,
-        library: Arc<Library>,
-        stop: impl Fn() -> bool,
-    ) -> Result<()> {
-        let mailbox = Arc::clone(&self.mailbox);
-        let model = self.open(&job.model)?;
-        let resolved = model.resolve(&job.draft)?;
-        mailbox.post(Event::Started(Box::new(resolved.request.clone())));
-        for warning in resolved.warnings {
-            mailbox.post(Event::Made(flowline_model::Event::Warning(warning)));
-        }
-        bench.prepare(model, &resolved.request)?;
-        let mut ticking = false;
-        let made = model.generate(&resolved.request, &mut |mut event| {
-            // The first tick says that something new has begun; the others only ask.
-            let again = std::mem::replace(&mut ticking, matches!(event, flowline_model::Event::Tick)) && ticking;
-            let ran = bench.hear(&mut event, &job.model);
-            match event {
-                flowline_model::Event::Tick if again => {}
-                flowline_model::Event::Picture(picture) => {
-                    // Saved before anybody hears of it: what is shown is safe.
-                    let saved = save(&library, &picture);
-                    mailbox.post(Event::Picture(Arc::from(picture), saved));
-                }
-                other => mailbox.post(Event::Made(other)),
-            }
-            if let Some(run) = ran {
-                mailbox.post(Event::Laboratory(laboratory::Told::Ran(Arc::new(run))));
-            }
-            if stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        bench.done(model);
-        made.map(|_| ())
     }
 }
 
@@ -416,13 +373,4 @@ fn save(library: &Library, picture: &Picture) -> Result<PathBuf> {
 
 fn no_thread(error: std::io::Error) -> Failure {
     Failure::new(format!("the system gives no thread ({error})"), "close other programs and try again")
-}
-
-/// A panic, as a person should hear of it.
-fn stumbled(panic: &(dyn Any + Send)) -> Failure {
-    let said = panic.downcast_ref::<&str>().copied();
-    let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    let report = crate::crash::last_report().map(|file| format!(" with {}", file.display())).unwrap_or_default();
-    let hint = format!("this is a bug in flowline; please report it{report}. You can go on making pictures");
-    Failure::new(format!("the engine stumbled: {said}"), hint)
 }

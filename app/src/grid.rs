@@ -5,7 +5,7 @@
 //! depends on nothing but that request. A [`Folder`] holds the plan (`grid.json`), a picture and a row for every cell
 //! that is done, and the reference runs. A cell is done when its row is there; rows are written last and whole, so a
 //! grid that is killed at any moment goes on where it was. A [`Shard`] is the part of the cells that one of several
-//! machines makes. [`Work`] makes cells; [`table`] and [`sheet`] show what came of them.
+//! machines makes. [`Work`] makes cells, [`whole`] begins and ends it all; [`table`] and [`sheet`] show what came of them.
 
 mod axis;
 mod cell;
@@ -18,6 +18,7 @@ mod row;
 mod shard;
 pub mod sheet;
 pub mod table;
+pub mod whole;
 mod work;
 
 pub use axis::Axis;

@@ -121,11 +121,28 @@ impl Library {
         atomic::probe(above).map_err(|error| unwritable(above, &error))
     }
 
+    /// Takes away what programs that were killed left half-written where pictures go.
+    pub fn sweep(&self) {
+        if let Some(folder) = self.destination.folder() {
+            // What cannot be taken away harms nobody.
+            let _ = atomic::sweep(here(folder));
+        }
+    }
+
     /// Saves a picture and says where. The file is whole or not there.
     ///
     /// # Errors
     /// What the system says, with the path; nothing is left behind then.
     pub fn save(&self, picture: &Picture) -> Result<Saved> {
+        self.save_named(picture, &mut |_| Ok(()))
+    }
+
+    /// As [`Library::save`]; when the file is on the disk, and before it has a name, `naming` hears which one is tried next
+    /// and may refuse. Nothing has that name then.
+    ///
+    /// # Errors
+    /// As [`Library::save`]; what `naming` says.
+    pub fn save_named(&self, picture: &Picture, naming: &mut dyn FnMut(&Path) -> Result<()>) -> Result<Saved> {
         let chunks = if self.options.metadata { record::chunks(&picture.request) } else { Vec::new() };
         let encode = |out: &mut dyn Write| record::write_png(out, &picture.image, &chunks);
         let which = Which { model: &picture.request.model.name, seed: picture.seed, index: picture.index };
@@ -135,7 +152,7 @@ impl Library {
             sent.map_err(|error| Failure::new(format!("stdout: {error}"), "check the program that reads it"))?;
             return Ok(Saved { path: None });
         };
-        self.store(&path, encode).map(|path| Saved { path: Some(path) })
+        self.write(&path, encode, naming).map(|path| Saved { path: Some(path) })
     }
 
     /// Lets `content` write the file `path`, or the next free one, and says which.
@@ -143,6 +160,15 @@ impl Library {
     /// # Errors
     /// What `content` or the system says, with the path; nothing is left behind then.
     pub fn store(&self, path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<PathBuf> {
+        self.write(path, content, &mut |_| Ok(()))
+    }
+
+    fn write(
+        &self,
+        path: &Path,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        naming: &mut dyn FnMut(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
         let failed = |path: &Path, error: io::Error| {
             let Failure { what, hint, exit } = Failure::io(path, error);
             Failure { what: format!("the picture could not be saved as {what}"), hint, exit }
@@ -166,10 +192,15 @@ impl Library {
                 if written.contains(&name) {
                     continue;
                 }
+                naming(&name)?;
                 file.replace(&name).map_err(|error| failed(&name, error))?;
                 written.insert(name.clone());
                 return Ok(name);
             }
+            if name.symlink_metadata().is_ok() {
+                continue;
+            }
+            naming(&name)?;
             match file.name(&name).map_err(|error| failed(&name, error))? {
                 Named::Done => return Ok(name),
                 Named::Taken(still) => file = still,

@@ -10,10 +10,11 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use flowline::desktop::App;
 use flowline::desktop::state::State;
-use flowline::engine::{Engine, Setup, UsersStock, open_pipeline};
+use flowline::engine::{Engine, Keeping, Setup, UsersStock, no_grids, open_pipeline};
 use flowline::library::{Destination, Library, SaveOptions};
+use flowline::queue::Queue;
 use flowline::record;
-use flowline_model::{Event, Pipeline};
+use flowline_model::{Event, Opening, Pipeline};
 
 /// Longer than the slowest machine takes for two steps.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -25,8 +26,11 @@ fn a_prompt_typed_into_the_window_becomes_a_saved_picture() {
     let setup = Setup {
         model: "postcard".into(),
         library: Library::new(Destination::Folder(folder.path().to_owned()), options),
-        open: open_pipeline(flowline::Registry::builtin(), None),
+        open: open_pipeline(flowline::Registry::builtin(), Opening::default()),
+        make_grid: no_grids(),
         stock: Arc::new(UsersStock),
+        queue: Queue::fleeting(),
+        keeping: Keeping::default(),
         notices: Vec::new(),
     };
     let (wake, woken) = mpsc::channel();

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use flowline::Registry;
 use flowline::engine::laboratory::{Ask, Compared, Comparison, Contender, Moment, Reference, Run, Told, View};
-use flowline::engine::{Backend, Command, Engine, Event, Job, Setup, UsersStock, open_pipeline};
+use flowline::engine::{Backend, Command, Engine, Event, Job, Keeping, Setup, UsersStock, no_grids, open_pipeline};
 use flowline::laboratory::branch::{Timing, branched};
 use flowline::library::{Destination, Library, SaveOptions};
-use flowline_model::{Draft, Event as Made, Picture, Pipeline, Request};
+use flowline::queue::Queue;
+use flowline_model::{Draft, Event as Made, Opening, Picture, Pipeline, Request};
 use image::RgbImage;
 use tempfile::TempDir;
 
@@ -30,8 +31,11 @@ impl Bench {
         let setup = Setup {
             model: "postcard".into(),
             library: Library::new(Destination::Folder(folder.path().to_owned()), options),
-            open: open_pipeline(Registry::builtin(), None),
+            open: open_pipeline(Registry::builtin(), Opening::default()),
+            make_grid: no_grids(),
             stock: Arc::new(UsersStock),
+            queue: Queue::fleeting(),
+            keeping: Keeping::default(),
             notices: Vec::new(),
         };
         let (wake, woken) = mpsc::channel();

@@ -3,6 +3,7 @@
 mod hosted;
 
 use flowline_sampler::catalog::Choice;
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 pub use hosted::{Alternative, Hosted};
@@ -83,7 +84,8 @@ fn written(text: &str) -> Choice {
 }
 
 /// Which of a model's sets of choices applies to all that is left open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// [`Entry::defaults`].
     #[default]

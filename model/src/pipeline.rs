@@ -16,6 +16,7 @@ mod walk;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use candle_core::Device;
@@ -49,6 +50,8 @@ pub struct Pipeline {
     pictures: Vec<(String, Latents)>,
     /// Whether runs are kept and told.
     keep: bool,
+    /// Whether a picture that is stopped is given up, see [`Pipeline::give_up_with`].
+    give_up: Arc<AtomicBool>,
 }
 
 /// The networks, in the order of use; those that have been read.
@@ -89,6 +92,7 @@ impl Pipeline {
             held: None,
             pictures: Vec::new(),
             keep: false,
+            give_up: Arc::default(),
         })
     }
 
@@ -155,7 +159,8 @@ impl Pipeline {
             let begin = self.begin(request, seed, origin.as_ref(), observer)?;
             let walked = self.walk(Walk { request, guided: &guided, seed, picture: Some(index), begin }, observer)?;
             outcome.sampling += begun.elapsed();
-            let Some(latents) = walked.best() else { break };
+            let wanted = walked.taken == request.steps || !self.give_up.load(Ordering::SeqCst);
+            let Some(latents) = walked.best().filter(|_| wanted) else { break };
 
             let clock = Instant::now();
             observer.tell(Event::Decoding { index });

@@ -154,3 +154,14 @@ pub fn generate_from(words: impl IntoIterator<Item = OsString>) -> Result<Genera
     let generate = read.and_then(|matches| Generate::from_arg_matches(&matches));
     generate.map_err(|error| refusal::failure(&error, &words))
 }
+
+/// Reads a command line of `grid`: the words after that.
+///
+/// # Errors
+/// As `grid` itself.
+pub fn grid_from(words: impl IntoIterator<Item = OsString>) -> Result<Grid> {
+    let words: Vec<OsString> = ["flowline", "grid"].map(OsString::from).into_iter().chain(words).collect();
+    let command = <Grid as clap::Args>::augment_args(clap::Command::new("grid"));
+    let read = command.try_get_matches_from(words.iter().skip(1));
+    read.and_then(|matches| Grid::from_arg_matches(&matches)).map_err(|error| refusal::failure(&error, &words))
+}

@@ -14,7 +14,7 @@ use super::progress::Reporter;
 use super::{fetching, output};
 use crate::args::{Generate, Grid};
 use crate::grid::table::Table;
-use crate::grid::{Begun, Cell, Claim, Folder, Made, Models, Outline, Plan, Row, Seeding, Teller, Work, sheet};
+use crate::grid::{Begun, Cell, Folder, Made, Models, Outline, Plan, Row, Teller, Work, whole};
 use crate::library::cache_folder;
 use crate::{Exit, Failure, Registry, Result};
 
@@ -53,7 +53,8 @@ fn make(args: &Grid, registry: &Registry, reporter: &mut Reporter) -> Result<Exi
     }
     let cache = cache_folder().map_err(|warning| reporter.warning(&warning)).ok();
     let mut models = Models::new(registry, cache);
-    let plan = settle(&outline, folder.as_ref(), generate.dry_run, &mut models, reporter)?;
+    let settle = if generate.dry_run { whole::preview } else { whole::settle };
+    let plan = settle(&outline, folder.as_ref(), &mut models, &mut |warning| reporter.warning(warning))?;
     for seed in &plan.seeds {
         reporter.talk(&format!("seed: {seed} (random)"));
     }
@@ -87,50 +88,6 @@ fn make(args: &Grid, registry: &Registry, reporter: &mut Reporter) -> Result<Exi
     finish(&plan, &folder, made, generate, reporter)
 }
 
-/// The plan, with the seeds that the folder's grid has drawn already, and written there if it is the first.
-fn settle(
-    outline: &Outline,
-    folder: Option<&Folder>,
-    dry_run: bool,
-    models: &mut Models<'_>,
-    reporter: &mut Reporter,
-) -> Result<Plan> {
-    let there = folder.map(Folder::plan).transpose()?.flatten();
-    let seeding = there.as_ref().map(Seeding::of).unwrap_or_default();
-    let (plan, warnings) = outline.plan(models, seeding)?;
-    for warning in &warnings {
-        reporter.warning(warning);
-    }
-    let Some(folder) = folder else { return Ok(plan) };
-    if let Some(there) = &there {
-        same(there, &plan, folder)?;
-    }
-    if dry_run {
-        return Ok(plan);
-    }
-    folder.prepare()?;
-    match there.map_or_else(|| folder.claim(&plan), |_| Ok(Claim::Ours))? {
-        Claim::Ours => Ok(plan),
-        // Another shard was faster: its seeds count.
-        Claim::Theirs(there) => {
-            let (plan, _) = outline.plan(models, Seeding::of(&there))?;
-            same(&there, &plan, folder)?;
-            Ok(plan)
-        }
-    }
-}
-
-/// Refuses a folder with another grid.
-fn same(there: &Plan, plan: &Plan, folder: &Folder) -> Result<()> {
-    match there.difference(plan) {
-        None => Ok(()),
-        Some(difference) => {
-            let what = format!("{} holds another grid: {difference}", folder.path().display());
-            Err(Failure::new(what, "give another folder after -o, or the command that began this grid"))
-        }
-    }
-}
-
 /// `3 of 5 cells are done`.
 fn progress(plan: &Plan, folder: &Folder) -> String {
     let done = plan.cells.iter().filter(|cell| folder.row(&cell.key).is_some()).count();
@@ -144,28 +101,15 @@ fn finish(plan: &Plan, folder: &Folder, made: Made, generate: &Generate, reporte
         reporter.talk(&format!("stopped; {progress}, and the same command goes on from here"));
         return Ok(Exit::Cancelled);
     }
-    if made.failed > 0 {
-        let what = format!("{} of {} cells could not be made", made.failed, plan.cells.len());
-        let hint = "the others are done; grid --merge writes their table";
-        return Err(Failure::new(what, hint));
-    }
-    let table = Table::read(plan, folder)?;
-    if !table.missing.is_empty() {
+    let Some(files) = whole::conclude(plan, folder, made)? else {
         let named = crate::command::quoted(&folder.path().to_string_lossy());
         reporter.talk(&format!("{progress}; when all shards are: flowline grid --merge {named}"));
         return Ok(Exit::Done);
-    }
-    let files = write(plan, folder, &table)?;
+    };
     if !generate.json {
         reporter.beside(|| paths(folder, &files))?;
     }
     Ok(Exit::Done)
-}
-
-/// Writes the tables and the sheets, and returns their names.
-fn write(plan: &Plan, folder: &Folder, table: &Table) -> Result<Vec<String>> {
-    let tables = table.write(folder)?.map(str::to_owned);
-    Ok(tables.into_iter().chain(sheet::write(plan, folder)?).collect())
 }
 
 fn paths(folder: &Folder, files: &[String]) -> Result<()> {
@@ -206,7 +150,7 @@ fn merge(path: &Path, args: &Grid, reporter: &mut Reporter) -> Result<Exit> {
         let what = format!("none of the {cells} cells in {} is done", path.display());
         return Err(Failure::new(what, "run the grid first"));
     }
-    let files = write(&plan, &folder, &table)?;
+    let files = whole::write(&plan, &folder, &table)?;
     if args.all.generate.json {
         let files = files.iter().map(|file| folder.at(file).display().to_string()).collect();
         output::pretty(&Merged { cells, done, missing: table.missing, files })?;

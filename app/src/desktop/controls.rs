@@ -161,6 +161,10 @@ pub enum Icon {
     Pictures,
     /// Sliders.
     Sliders,
+    /// Away to the right.
+    Fold,
+    /// Back from the right.
+    Unfold,
     /// A flask.
     Flask,
     /// A triangle: begin.
@@ -219,6 +223,11 @@ pub fn draw(ui: &Ui, icon: Icon, center: Pos2, ink: Color32) {
                 painter.hline((center.x - 8.0)..=(center.x + 8.0), center.y + y, line);
                 painter.circle_filled(center + Vec2::new(x, y), 2.75, ink);
             }
+        }
+        Icon::Fold | Icon::Unfold => {
+            let x = if icon == Icon::Fold { 3.0 } else { -3.0 };
+            let at = |x: f32, y: f32| center + Vec2::new(x, y);
+            painter.line(vec![at(-x, -5.0), at(x, 0.0), at(-x, 5.0)], line);
         }
         Icon::Flask => {
             let at = |x: f32, y: f32| center + Vec2::new(x, y);

@@ -5,7 +5,8 @@ use eframe::egui::{self, Ui};
 use super::canvas::Canvas;
 use super::kept::Kept;
 use super::presets::Presets;
-use super::state::{self, State};
+use super::queue_panel::QueuePanel;
+use super::state::{self, State, Work};
 use super::theme::{self, GRID};
 use super::{Action, MAKE, Once, messages, models_panel, progress, prompt, result, settings_panel};
 
@@ -14,6 +15,7 @@ use super::{Action, MAKE, Once, messages, models_panel, progress, prompt, result
 pub struct Create {
     canvas: Canvas,
     prompt: prompt::Editor,
+    queue: QueuePanel,
     presets: Presets,
     /// Puts the cursor into the path of a copy.
     focus_copy: Once,
@@ -31,8 +33,13 @@ pub struct Shown<'a> {
 }
 
 impl Create {
-    /// Takes in new pixels; `size` is that of the picture a preview becomes.
-    pub fn take(&mut self, ctx: &egui::Context, shown: state::Shown, size: Option<(u32, u32)>) {
+    /// Takes in new pixels, of what is being made.
+    pub fn take(&mut self, ctx: &egui::Context, shown: state::Shown, work: Option<&Work>) {
+        if let (state::Shown::Picture(picture), Some(id)) = (&shown, work.and_then(|work| work.job)) {
+            self.queue.take(ctx, id, &picture.image);
+        }
+        let request = work.and_then(|work| work.request.as_ref());
+        let size = request.map(|request| (request.width, request.height));
         self.canvas.take(ctx, shown, size);
     }
 
@@ -43,7 +50,7 @@ impl Create {
 
     /// Draws the page.
     pub fn show(&mut self, ui: &mut Ui, shown: Shown<'_>, actions: &mut Vec<Action>) {
-        let Self { canvas, prompt, presets, focus_copy, foot: height } = self;
+        let Self { canvas, prompt, queue, presets, focus_copy, foot: height } = self;
         let Shown { state, kept } = shown;
         // Before the text fields see it, so that no line is broken; an input method's own keys never come this way.
         if ui.input_mut(|input| input.consume_shortcut(&MAKE)) && state.obstacle().is_none() {
@@ -65,6 +72,7 @@ impl Create {
                 })
             });
         });
+        queue.show(ui, state, actions);
         let foot = egui::Frame::new().fill(palette.panel).inner_margin(margin);
         let foot = egui::Panel::bottom("foot").resizable(false).frame(foot).show(ui, |ui| {
             messages::show(ui, state, actions);

@@ -1,4 +1,4 @@
-//! How far the picture is, and the button that stops it.
+//! How far the picture is, and the buttons that end it.
 
 use std::time::Duration;
 
@@ -8,18 +8,24 @@ use flowline_model::StepDone;
 use super::Action;
 use super::state::{Phase, Work};
 use super::theme;
+use crate::engine::Ending;
 
-/// Draws the line of progress: what is being done on the left, "Stop" on the right.
+/// Draws the line of progress: what is being done on the left, "Stop" and "Discard" on the right.
 pub fn show(ui: &mut Ui, work: &Work, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         ui.set_min_height(ui.spacing().interact_size.y);
         ui.label(describe(work));
         ui.with_layout(Layout::right_to_left(egui::Align::Center), |ui| {
             // Nothing is left to stop once the last step is taken.
-            let late = work.stopping || matches!(work.phase, Phase::Decoding);
-            let stop = ui.add_enabled(!late, egui::Button::new("Stop"));
-            if stop.on_hover_text("Finish now with the best picture so far").clicked() {
-                actions.push(Action::Stop);
+            let late = work.ending.is_some() || work.job.is_none() || matches!(work.phase, Phase::Decoding);
+            for (name, meaning, ending) in [
+                ("Discard", "End now and throw the picture away", Ending::Nothing),
+                ("Stop", "Finish now with the best picture so far", Ending::Best),
+            ] {
+                let button = ui.add_enabled(!late, egui::Button::new(name)).on_hover_text(meaning);
+                if button.clicked() {
+                    actions.push(Action::End(ending));
+                }
             }
         });
     });
@@ -35,7 +41,7 @@ pub fn bar(ui: &Ui, area: Rect, work: Option<&Work>) {
 }
 
 /// How much is done, from 0 to 1.
-fn fraction(work: &Work) -> f32 {
+pub fn fraction(work: &Work) -> f32 {
     let of = |done: f64, all: f64| if all > 0.0 { (done / all).clamp(0.0, 1.0) as f32 } else { 0.0 };
     match &work.phase {
         Phase::Waiting | Phase::Encoding | Phase::Beginning => 0.0,
@@ -49,7 +55,8 @@ fn fraction(work: &Work) -> f32 {
 pub fn describe(work: &Work) -> String {
     match &work.phase {
         Phase::Decoding => "Decoding the picture…".into(),
-        _ if work.stopping => "Stopping; the best picture so far is kept…".into(),
+        _ if work.ending == Some(Ending::Best) => "Stopping; the best picture so far is kept…".into(),
+        _ if work.ending == Some(Ending::Nothing) => "Discarding…".into(),
         Phase::Waiting => "Starting…".into(),
         Phase::Loading { part, bytes, total } => {
             format!("Reading the {part}: {} of {} MB", bytes / 1_000_000, total / 1_000_000)

@@ -9,7 +9,7 @@ use flowline_model::text::Reading;
 use super::controls::{heading, primary, quiet};
 use super::state::State;
 use super::theme::{self, GRID};
-use super::{Action, Once};
+use super::{Action, Once, queue_panel};
 
 /// What the editor keeps between two frames.
 #[derive(Default)]
@@ -45,9 +45,14 @@ impl Editor {
 
         let obstacle = state.obstacle();
         let keys = ui.ctx().format_shortcut(&super::MAKE);
-        let button = primary(ui, "Make picture", &keys, obstacle.is_none());
+        let name = if state.is_busy() { "Add to the queue" } else { "Make picture" };
+        let button = primary(ui, name, &keys, obstacle.is_none());
         if button.clicked() {
             actions.push(Action::Make);
+        }
+        let four = ui.add_enabled_ui(obstacle.is_none(), |ui| quiet(ui, "× 4 seeds")).inner;
+        if four.on_hover_text("Four pictures, each with a seed of its own").clicked() {
+            actions.push(Action::Queue(queue_panel::Action::Four));
         }
         if let Some(obstacle) = obstacle {
             button.on_disabled_hover_text(obstacle);

@@ -228,9 +228,15 @@ impl Seed {
         }
     }
 
-    /// The seed a picture was begun with.
+    /// The seed a picture was begun with. It is shown, unless somebody has chosen the next one meanwhile.
     pub fn used(&mut self, seed: u64) {
-        self.text = seed.to_string();
+        if self.keep == Keep::No {
+            self.text = seed.to_string();
+        }
+    }
+
+    /// A picture was asked for: a seed that was to be used once has been.
+    pub fn sent(&mut self) {
         if self.keep == Keep::Once {
             self.keep = Keep::No;
         }

@@ -15,6 +15,9 @@ const KEYS: [(&str, &str); 10] = [
     ("Space, Enter", "Press the control that has the cursor"),
     ("Left, Right", "Change the number that has the cursor"),
     ("Ctrl+Plus, Ctrl+Minus, Ctrl+0", "Larger, smaller, as it was"),
+    ("Ctrl+F", "Library: search"),
+    ("S, Delete, C", "Library: star, delete, compare two"),
+    ("0, 1, +, -", "A picture: whole, pixel by pixel, larger, smaller"),
     ("Ctrl+Q", "Close the window"),
     ("?, F1", "This sheet"),
 ];

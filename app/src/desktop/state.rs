@@ -9,8 +9,10 @@ use flowline_model::{Event as Made, Picture, Request, StepDone, catalog};
 use image::RgbImage;
 
 use super::settings::{Saved, Settings};
-use crate::engine::{Event, Job, Offer, Progress, Stocked};
+use crate::cli::asked::counted_on;
+use crate::engine::{Ending, Event, Job, Offer, Progress, Stocked};
 use crate::error::Failure;
+use crate::queue::{JobId, JobState, Snapshot, Task};
 
 /// What the window shows.
 #[derive(Debug, Default)]
@@ -21,8 +23,10 @@ pub struct State {
     pub offer: Option<Arc<Offer>>,
     /// The settings; `None` until the model is open.
     pub settings: Option<Settings>,
-    /// Settings to begin with, once the first model is open.
-    pub restore: Option<Saved>,
+    /// The queue, as it is on the disk.
+    pub queue: Arc<Snapshot>,
+    /// Settings to begin with, once the model of this name is open.
+    pub restore: Option<(String, Saved)>,
     /// What the engine is doing for us; `None` when idle.
     pub work: Option<Work>,
     /// The last finished picture.
@@ -48,8 +52,10 @@ pub struct State {
 pub struct Work {
     /// How far it is.
     pub phase: Phase,
-    /// Whether it was asked to stop.
-    pub stopping: bool,
+    /// The entry of the queue that it is; `None` until the engine has begun it.
+    pub job: Option<JobId>,
+    /// How it was asked to end.
+    pub ending: Option<Ending>,
     /// What is being made; `None` until it is decided.
     pub request: Option<Box<Request>>,
 }
@@ -126,14 +132,23 @@ impl State {
                 let other = self.offer.as_ref().is_none_or(|known| *known != offer);
                 if other {
                     let settings = Settings::new(&offer, self.settings.as_ref());
-                    let restored = self.restore.take();
+                    let restored = self.restore.take_if(|(model, _)| *model == offer.model);
                     self.settings = settings.map(|settings| match restored {
-                        Some(saved) => settings.with(&saved, &offer),
+                        Some((_, saved)) => settings.with(&saved, &offer),
                         None => settings,
                     });
                     self.offer = Some(offer);
                 }
             }
+            Event::Queue(queue) => {
+                self.queue = queue;
+                // Another window may have taken what was just asked for.
+                let unbegun = self.work.as_ref().is_some_and(|work| work.job.is_none());
+                if unbegun && self.queue.ours.is_empty() && !self.lines_up() {
+                    self.work = None;
+                }
+            }
+            Event::Began(id) => self.work = Some(Work { job: Some(id), ..self.work.take().unwrap_or_default() }),
             Event::Started(request) => {
                 if let (Some(settings), Some(&seed)) = (&mut self.settings, request.seeds.first()) {
                     settings.seed.used(seed);
@@ -173,7 +188,8 @@ impl State {
             // The laboratory's own.
             Event::Laboratory(_) => {}
             Event::Failed(failure) => {
-                self.work = None;
+                // Something else may have failed meanwhile.
+                self.work = self.work.take().filter(|work| work.job.is_some_and(|job| self.queue.ours.contains(&job)));
                 // What could not be opened is not waited for.
                 self.chosen = self.chosen.take().filter(|chosen| !self.is_here(chosen));
                 self.fail(&failure);
@@ -191,9 +207,13 @@ impl State {
                 return None;
             }
             Made::Finished(outcome) => {
-                self.work = None;
+                let ending = self.work.take().and_then(|work| work.ending);
                 if outcome.stopped && outcome.pictures == 0 {
-                    self.note = Some("Stopped before the first step; there is no picture".into());
+                    self.note = match ending {
+                        Some(Ending::Best) => Some("Stopped before the first step; there is no picture".into()),
+                        Some(Ending::Nothing) => Some("Discarded".into()),
+                        Some(Ending::Later) | None => None,
+                    };
                 }
                 return None;
             }
@@ -253,11 +273,18 @@ impl State {
         }
     }
 
+    /// Whether an entry of the queue waits for its turn.
+    pub fn lines_up(&self) -> bool {
+        self.queue.paused.is_none() && self.queue.entries.iter().any(|entry| entry.state == JobState::Waiting)
+    }
+
+    /// Whether the next picture has to wait for others, or for the queue to go on.
+    pub fn is_busy(&self) -> bool {
+        self.work.is_some() || self.queue.paused.is_some() || self.lines_up()
+    }
+
     /// What keeps the next picture from being made; `None` if nothing does.
     pub fn obstacle(&self) -> Option<&'static str> {
-        if self.work.is_some() {
-            return Some("A picture is being made");
-        }
         if self.chosen.as_ref().is_some_and(|chosen| self.is_here(chosen)) {
             return Some("Another model is being opened");
         }
@@ -280,8 +307,29 @@ impl State {
         Box::new(Job { model, draft })
     }
 
+    /// The next job with four seeds: those after the one that was chosen, else four random ones.
+    pub fn four(&self) -> Vec<Task> {
+        let job = self.job();
+        let seeds = job.draft.seeds.first().and_then(|first| counted_on(*first, 4).ok());
+        let of = |at: usize| {
+            let mut job = (*job).clone();
+            if let Some(seed) = seeds.as_ref().and_then(|seeds| seeds.get(at)) {
+                job.draft.seeds = vec![*seed];
+            }
+            Task::Pictures(job)
+        };
+        (0..4).map(of).collect()
+    }
+
     /// A job was sent off.
     pub fn begin(&mut self) {
+        if let Some(settings) = &mut self.settings {
+            settings.seed.sent();
+        }
+        if self.is_busy() {
+            self.note = Some("Added to the queue".into());
+            return;
+        }
         self.work = Some(Work::default());
         self.messages.clear();
         self.note = None;
@@ -302,7 +350,7 @@ impl State {
 }
 
 /// Errors and warnings are written in lower case for the command line; here they stand alone.
-pub(super) fn sentence(text: &str) -> String {
+pub fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     match characters.next() {
         // A name that starts a message keeps its spelling; a plain word gets its capital.

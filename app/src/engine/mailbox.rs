@@ -1,12 +1,13 @@
 //! Events on their way from the engine to a face.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flowline_model::Event as Made;
 
 use super::{Event, Waker};
 use crate::crash;
+use crate::queue::Queue;
 
 /// A queue that a slow reader cannot make grow: of previews and byte counts only the newest is kept.
 pub(super) struct Mailbox {
@@ -30,6 +31,14 @@ impl Mailbox {
             events.push_back(event);
         }
         (self.waker)();
+    }
+
+    /// Tells how the queue stands, and what should be said about it.
+    pub(super) fn post_queue(&self, queue: &Queue) {
+        for warning in queue.warnings() {
+            self.post(Event::Made(Made::Warning(warning)));
+        }
+        self.post(Event::Queue(Arc::new(queue.snapshot())));
     }
 
     /// Takes everything that has arrived.
@@ -60,6 +69,7 @@ fn kind(event: &Event) -> &'static str {
 fn outdates(new: &Event, old: &Event) -> bool {
     match (new, old) {
         (Event::Made(Made::Step(new)), Event::Made(Made::Step(old))) => new.picture == old.picture,
+        (Event::Queue(_), Event::Queue(_)) => true,
         (Event::Fetching(new, _), Event::Fetching(old, _)) => new == old,
         (Event::Made(Made::Loading { .. }), Event::Made(Made::Loading { .. })) => true,
         _ => false,
@@ -72,7 +82,6 @@ mod tests {
 
     use flowline_model::{Outcome, StepDone};
     use flowline_sampler::metrics::StepMetrics;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 

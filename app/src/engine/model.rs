@@ -1,11 +1,11 @@
 //! A model as the engine sees it.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use flowline_model::text::PromptReader;
-use flowline_model::{Draft, Event, Opening, Outcome, Pipeline, Request, Resolved, Spec};
+use flowline_model::{Draft, Error, Event, Kept, Opening, Outcome, Pipeline, Request, Resolved, Spec};
 use flowline_sampler::catalog::{About, Choice};
 
 use crate::Registry;
@@ -29,6 +29,20 @@ pub trait Model: Send {
     /// As [`Pipeline::generate`].
     fn generate(&mut self, request: &Request, observe: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<Outcome>;
 
+    /// As [`Pipeline::keep`]. What cannot keep its runs begins anew after an interruption.
+    fn keep(&mut self, _keep: bool) {}
+
+    /// As [`Pipeline::hold`].
+    ///
+    /// # Errors
+    /// As [`Pipeline::hold`].
+    fn hold(&mut self, _kept: Kept) -> Result<()> {
+        Ok(())
+    }
+
+    /// As [`Pipeline::give_up_with`].
+    fn give_up_with(&mut self, _give_up: Arc<AtomicBool>) {}
+
     /// The pipeline itself, for experiments; a stand-in has none.
     fn pipeline(&mut self) -> Option<&mut Pipeline> {
         None
@@ -38,11 +52,11 @@ pub trait Model: Send {
 /// How a model is opened, by its name or folder.
 pub type Open = Box<dyn FnMut(&str) -> Result<Box<dyn Model>> + Send>;
 
-/// Opens pipelines with what `registry` offers; the hashes of weight files are remembered in `cache`.
-pub fn open_pipeline(registry: Registry, cache: Option<PathBuf>) -> Open {
+/// Opens pipelines with what `registry` offers, each as `opening` says but for its name.
+pub fn open_pipeline(registry: Registry, opening: Opening) -> Open {
     Box::new(move |model| {
-        let opening = Shelf::usual(true).over(Opening::named(model, cache.as_deref()));
-        Ok(Box::new(registry.open(&opening)?))
+        let opening = Opening { model: model.to_owned(), ..opening.clone() };
+        Ok(Box::new(registry.open(&Shelf::usual(true).over(opening))?))
     })
 }
 
@@ -58,7 +72,29 @@ impl Model for Pipeline {
     }
 
     fn generate(&mut self, request: &Request, observe: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<Outcome> {
-        Ok(Self::generate(self, request, observe)?)
+        let made = match Self::generate(self, request, &mut *observe) {
+            // Refused before anything was made: the picture may well fit where its run does not.
+            Err(Error::Memory { .. }) => {
+                Self::keep(self, false);
+                let made = Self::generate(self, request, observe);
+                Self::keep(self, true);
+                made
+            }
+            made => made,
+        };
+        Ok(made?)
+    }
+
+    fn keep(&mut self, keep: bool) {
+        Self::keep(self, keep);
+    }
+
+    fn hold(&mut self, kept: Kept) -> Result<()> {
+        Ok(Self::hold(self, kept)?)
+    }
+
+    fn give_up_with(&mut self, give_up: Arc<AtomicBool>) {
+        Self::give_up_with(self, give_up);
     }
 
     fn pipeline(&mut self) -> Option<&mut Pipeline> {

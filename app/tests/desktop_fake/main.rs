@@ -6,6 +6,7 @@ mod choosing;
 mod laboratory;
 mod preferring;
 mod prompting;
+mod queueing;
 mod showing;
 #[path = "../stand_in/mod.rs"]
 mod stand_in;

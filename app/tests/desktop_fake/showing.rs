@@ -4,21 +4,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::queueing::queue;
 use crate::stand_in::{offer, picture, request, step};
 use crate::window::{Window, finished};
 use eframe::egui::accesskit::Role;
 use eframe::egui::{OutputCommand, ViewportEvent, ViewportId};
 use egui_kittest::kittest::Queryable;
 use flowline::command::command_line;
-use flowline::engine::{Command, Event};
+use flowline::engine::{Command, Ending, Event};
 use flowline::error::Failure;
+use flowline::queue::{JobId, JobState, Pause};
 use flowline_model::{Event as Made, Outcome, Warning};
 
 #[test]
 fn progress_is_shown_and_stop_keeps_the_best_so_far() {
     let mut window = Window::with_prompt("a house");
     window.click("Make picture");
+    assert!(!window.is_enabled("Stop"), "the engine has not begun it");
     window.say([
+        Event::Began(JobId(1)),
         Event::Started(Box::new(request("a house", 7))),
         Event::Made(Made::Loading { part: "transformer", bytes: 12_000_000, total: 29_000_000 }),
     ]);
@@ -31,8 +35,8 @@ fn progress_is_shown_and_stop_keeps_the_best_so_far() {
     assert!(window.shows("Step 1 of 2  ·  0.4 s a step  ·  0.4 s left"));
     assert!(window.shows("Preview"));
     window.click("Stop");
-    assert_eq!(window.stops(), 1);
-    assert!(!window.is_enabled("Stop"));
+    assert_eq!(window.ends(), [(JobId(1), Ending::Best)]);
+    assert!(!window.is_enabled("Stop") && !window.is_enabled("Discard"));
     assert!(window.shows("the best picture so far is kept"));
     let mut stopped = (*picture(&request("a house", 7), (256, 256))).clone();
     stopped.stopped = Some((1, 2));
@@ -45,10 +49,23 @@ fn progress_is_shown_and_stop_keeps_the_best_so_far() {
 fn being_stopped_before_the_first_step_is_said() {
     let mut window = Window::with_prompt("a house");
     window.click("Make picture");
+    window.say([Event::Began(JobId(1))]);
     window.click("Stop");
     window.say([Event::Made(Made::Finished(Outcome { stopped: true, ..Outcome::default() }))]);
     assert!(window.shows("there is no picture"));
     assert!(window.is_enabled("Make picture") && !window.is_enabled("Copy picture"));
+}
+
+#[test]
+fn a_picture_that_is_discarded_is_given_up() {
+    let mut window = Window::with_prompt("a house");
+    window.click("Make picture");
+    window.say([Event::Began(JobId(1)), Event::Made(Made::Step(step(1)))]);
+    window.click("Discard");
+    assert_eq!(window.ends(), [(JobId(1), Ending::Nothing)]);
+    assert!(window.shows("Discarding"));
+    window.say([Event::Made(Made::Finished(Outcome { stopped: true, ..Outcome::default() }))]);
+    assert!(window.shows("Discarded") && window.is_enabled("Make picture"));
 }
 
 const BUTTONS: [&str; 4] = ["Show folder", "Copy picture", "Save a copy…", "Copy as command"];
@@ -158,19 +175,14 @@ fn messages_push_no_button_out_of_the_window() {
 }
 
 #[test]
-fn closing_the_window_while_it_works_stops_with_the_best_so_far() {
-    let close = |window: &mut Window| {
-        let viewport = window.harness.input_mut().viewports.get_mut(&ViewportId::ROOT).expect("the window");
-        viewport.events.push(ViewportEvent::Close);
-        window.harness.run();
-    };
-    let mut idle = Window::with_prompt("a house");
-    close(&mut idle);
-    assert_eq!(idle.stops(), 0);
-    let mut working = Window::with_prompt("a house");
-    working.click("Make picture");
-    close(&mut working);
-    assert_eq!(working.stops(), 1);
+fn closing_the_window_while_it_works_asks_nothing() {
+    let mut window = Window::with_prompt("a house");
+    window.click("Make picture");
+    window.say([Event::Began(JobId(1))]);
+    let viewport = window.harness.input_mut().viewports.get_mut(&ViewportId::ROOT).expect("the window");
+    viewport.events.push(ViewportEvent::Close);
+    window.harness.run();
+    assert_eq!(window.ends(), [], "the picture stays in the queue, and the engine leaves it there");
 }
 
 #[test]
@@ -205,6 +217,10 @@ fn events_in_any_order_break_nothing() {
     let failure = Failure::new("no memory", "ask for less");
     let all = [
         Event::Ready(Arc::new(offer())),
+        Event::Queue(Arc::new(queue([JobState::Making, JobState::Waiting], Some(Pause::Crash)))),
+        Event::Queue(Arc::default()),
+        Event::Began(JobId(1)),
+        Event::Began(JobId(9)),
         Event::Started(Box::new(request.clone())),
         Event::Made(Made::Warning(Warning::new("a", "b"))),
         Event::Made(Made::Loading { part: "autoencoder", bytes: 9, total: 0 }),
@@ -226,7 +242,7 @@ fn events_in_any_order_break_nothing() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let drawn = (state >> 33) as usize;
         if drawn.is_multiple_of(5) {
-            for label in ["Make picture", "Stop", "Show folder"] {
+            for label in ["Make picture", "Add to the queue", "Stop", "Discard", "Pause", "Go on", "Show folder"] {
                 if let Some(button) = window.harness.query_by_label(label) {
                     button.click();
                 }
@@ -235,7 +251,7 @@ fn events_in_any_order_break_nothing() {
         window.engine.says.borrow_mut().push(all[drawn / 5 % all.len()].clone());
         window.harness.step();
     }
-    window.say([finished()]);
+    window.say([Event::Queue(Arc::default()), finished()]);
     assert!(window.harness.state().state().work.is_none());
     window.harness.get_by_role_and_label(Role::Button, "Make picture");
 }

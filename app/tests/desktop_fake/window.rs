@@ -9,7 +9,8 @@ use eframe::egui::{Key, Modifiers, OutputCommand};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use flowline::desktop::App;
-use flowline::engine::{Backend, Command, Event, Job};
+use flowline::engine::{Backend, Command, Ending, Event, Job};
+use flowline::queue::{Ask, JobId};
 use flowline_model::weights::hub::Hub;
 use flowline_model::{Event as Made, Outcome};
 
@@ -152,8 +153,16 @@ impl Window {
         self.engine.heard.borrow().iter().filter_map(job).collect()
     }
 
-    pub fn stops(&self) -> usize {
-        self.engine.heard.borrow().iter().filter(|command| matches!(command, Command::Stop)).count()
+    /// How the entries at work were asked to end.
+    pub fn ends(&self) -> Vec<(JobId, Ending)> {
+        let end = |command: &Command| if let Command::End(id, ending) = command { Some((*id, *ending)) } else { None };
+        self.engine.heard.borrow().iter().filter_map(end).collect()
+    }
+
+    /// What was asked of the queue.
+    pub fn asks(&self) -> Vec<Ask> {
+        let ask = |command: &Command| if let Command::Queue(ask) = command { Some(ask.clone()) } else { None };
+        self.engine.heard.borrow().iter().filter_map(ask).collect()
     }
 
     /// Clicks, and returns what the window asked of the system.

@@ -1,6 +1,9 @@
 //! What travels beside a request: a run to go on with, pictures to begin at and to be pulled towards. A request names both by what they
 //! are, so it stays complete by itself.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use image::RgbImage;
 
 use super::Pipeline;
@@ -47,6 +50,12 @@ impl Pipeline {
     /// unless this says so.
     pub fn keep(&mut self, keep: bool) {
         self.keep = keep;
+    }
+
+    /// From now on, where `give_up` is set when a picture is stopped, nothing is decoded and the picture is not delivered:
+    /// it is thrown away, or its kept run is gone on with another time.
+    pub fn give_up_with(&mut self, give_up: Arc<AtomicBool>) {
+        self.give_up = give_up;
     }
 
     /// Holds a picture for others to [begin at](crate::Start) or to be [tilted](crate::Tilt) towards, and returns the hash

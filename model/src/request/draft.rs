@@ -2,9 +2,10 @@
 
 use flowline_sampler::Schedule;
 use flowline_sampler::catalog::{Choice, Plan};
+use serde::{Deserialize, Serialize};
 
 use super::start::Cut;
-use super::{Branch, Request, Start, Tilt, rule};
+use super::{Branch, Request, Start, Tilt, rule, written};
 use crate::catalog::Preset;
 use crate::provenance::MadeWith;
 use crate::rng::Rng;
@@ -12,7 +13,8 @@ use crate::spec::Spec;
 use crate::{Error, Result, Warning};
 
 /// What a person asked for. `None` means: as the model likes it, or as the preset says.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Draft {
     /// What the picture shows.
     pub prompt: String,
@@ -25,12 +27,15 @@ pub struct Draft {
     /// Height in pixels.
     pub height: Option<u32>,
     /// One picture a seed; empty means one random seed.
+    #[serde(with = "written::seeds")]
     pub seeds: Vec<u64>,
     /// Number of steps; of a run that begins at a picture, those of the whole schedule.
     pub steps: Option<usize>,
     /// The sampler and its parameters.
+    #[serde(with = "written::maybe_choice")]
     pub sampler: Option<Choice>,
     /// The schedule and its parameters.
+    #[serde(with = "written::maybe_choice")]
     pub schedule: Option<Choice>,
     /// The schedule's shift, for those that have one.
     pub shift: Option<f64>,
@@ -41,6 +46,7 @@ pub struct Draft {
     /// Classifier-free guidance; 1 switches it off.
     pub cfg: Option<f64>,
     /// The rule of classifier-free guidance and its parameters. Its `scale` and `cfg` are one number.
+    #[serde(with = "written::maybe_choice")]
     pub rule: Option<Choice>,
     /// The layers that skip-layer guidance skips, in place of [`Spec::skip_layers`].
     pub skip_layers: Option<Vec<usize>>,
@@ -67,6 +73,21 @@ pub struct Resolved {
 }
 
 impl Draft {
+    /// The JSON form, which [`Draft::from_json`] reads again. A number that is not finite has none and is left open.
+    pub fn to_json(&self) -> String {
+        // Serialising fails only for maps with keys that are no strings, and there are none.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads the JSON form; a field that is not there is left open. As with [`Request::from_json`], branches may hang on
+    /// one another as deep as JSON may be.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_json(json: &str) -> std::result::Result<Self, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
     /// Decides everything that was left open.
     ///
     /// # Errors

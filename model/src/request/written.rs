@@ -48,6 +48,21 @@ pub(super) mod choice {
     }
 }
 
+/// As [`choice`], for one that may be left open.
+pub(super) mod maybe_choice {
+    use flowline_sampler::catalog::Choice;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(choice: &Option<Choice>, serializer: S) -> Result<S::Ok, S::Error> {
+        choice.as_ref().map(ToString::to_string).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Choice>, D::Error> {
+        let written = Option::<String>::deserialize(deserializer)?;
+        written.map(|choice| choice.parse().map_err(D::Error::custom)).transpose()
+    }
+}
+
 /// Seeds are written as strings: JSON readers lose the low bits of large integers.
 pub(super) mod seeds {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

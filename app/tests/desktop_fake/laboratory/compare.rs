@@ -123,7 +123,7 @@ fn it_stops_when_it_is_asked_to() {
     laboratory.window.click("Stop");
     let stops = |command: &Command| matches!(command, Command::Laboratory(Ask::Stop));
     assert!(laboratory.window.engine.heard.borrow().iter().any(stops));
-    assert_eq!(laboratory.window.stops(), 0, "pictures are not stopped by that");
+    assert_eq!(laboratory.window.ends(), [], "pictures are not stopped by that");
     tell(&mut laboratory, [Compared::Finished(Ok(ControlFlow::Break(())))]);
     assert!(laboratory.window.shows("Stopped"));
 }
