@@ -186,7 +186,7 @@ impl App {
     pub fn remembering(mut self, ctx: &egui::Context, file: PathBuf) -> Self {
         let (store, kept, failure) = Store::open(file);
         self.state.prompt.clone_from(&kept.prompt);
-        self.state.restore.clone_from(&kept.settings);
+        self.state.restore = kept.model.clone().zip(kept.settings.clone());
         (self.store, self.kept) = (Some(store), kept);
         if let Some(failure) = failure {
             self.state.fail(&failure);
@@ -214,8 +214,8 @@ impl App {
         // The scale is also changed by egui's own keys.
         self.kept.preferences.scale = ctx.zoom_factor();
         self.kept.prompt.clone_from(&self.state.prompt);
-        if let Some(settings) = &self.state.settings {
-            self.kept.settings = Some(settings.saved());
+        if let (Some(settings), Some(offer)) = (&self.state.settings, &self.state.offer) {
+            (self.kept.model, self.kept.settings) = (Some(offer.model.clone()), Some(settings.saved()));
         }
         store.keep(&self.kept);
     }

@@ -17,7 +17,7 @@ use flowline::engine::{Backend, Command as Say, Engine, Event, Keeping, Setup, U
 use flowline::library::{Destination, Library, SaveOptions};
 use flowline::queue::{Ask, Ended, GridJob, Job, JobState, Pause, Queue, Task};
 use flowline::{Registry, record};
-use flowline_model::{Draft, Event as Made};
+use flowline_model::{Draft, Event as Made, Opening};
 
 /// Where the program works: a folder with `queue` and `pictures` in it.
 const PLACE: &str = "FLOWLINE_TEST_QUEUE";
@@ -46,7 +46,7 @@ fn setup(place: &Path) -> Setup {
     Setup {
         model: "postcard".into(),
         library: Library::new(Destination::Folder(place.join("pictures")), options),
-        open: open_pipeline(Registry::builtin(), None),
+        open: open_pipeline(Registry::builtin(), Opening::default()),
         make_grid: make_grids(Registry::builtin(), None),
         stock: Arc::new(UsersStock),
         queue: Queue::open(&place.join("queue")).expect("a queue"),

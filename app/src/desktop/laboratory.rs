@@ -6,6 +6,7 @@
 
 mod chart;
 pub mod compare;
+pub mod figure;
 pub mod playground;
 pub mod schedule;
 pub mod scrubber;

@@ -1,21 +1,21 @@
 //! What the laboratory asks of the engine: samplers side by side, and the last run step by step.
 //!
-//! The window gets pictures and figures; latents stay here. Runs are made by [`Pipeline::generate`], one sampler after the
+//! The window gets pictures and figures; latents stay here. Runs are made by [`flowline_model::Pipeline::generate`], one sampler after the
 //! other: the field is the same network, which computes one evaluation at a time in any case, so taking turns would end
 //! no sooner. What they saw is told with the evaluations it took, and the window sets runs side by side by these.
 
+mod compare;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 
 use flowline_model::preview::LinearPreview;
-use flowline_model::{Draft, Event, Kept, Latents, Pipeline, Request, Spec};
+use flowline_model::{Draft, Event, Kept, Latents, Request, Spec};
 use flowline_sampler::catalog::Choice;
 use image::RgbImage;
 
 use super::Model;
 use super::worker::Worker;
-use crate::grid::comparable;
 use crate::trace::{Trace, TracedStep, Tracing};
 use crate::{Failure, Registry, Result};
 
@@ -293,148 +293,8 @@ impl Worker {
         let pipeline = self.model.as_mut().and_then(|(_, model)| model.pipeline()).ok_or_else(no_laboratory)?;
         Ok(Arc::new(pipeline.decode(&latents)?))
     }
-
-    fn compare(&mut self, number: u64, comparison: &Comparison) -> Result<ControlFlow<()>> {
-        let mailbox = Arc::clone(&self.mailbox);
-        let (endings, halted) = (Arc::clone(&self.endings), Arc::clone(&self.halted));
-        let stop = move || endings.is_leaving() || halted.load(SeqCst) >= number;
-        let tell = move |compared| mailbox.post(super::Event::Laboratory(Told::Compared(compared)));
-        let pipeline = self.open(&comparison.model)?.pipeline().ok_or_else(no_laboratory)?;
-        let requests = comparison.requests(pipeline.spec())?;
-        let duel = Duel { comparison, tell: &tell, stop: &stop };
-        let ended = duel.run(pipeline, &requests);
-        pipeline.keep(false);
-        ended
-    }
 }
 
 fn no_laboratory() -> Failure {
     Failure::new("this model cannot be experimented with", "open one of the models that make pictures")
-}
-
-impl Comparison {
-    /// What each contender is asked for, all with one seed.
-    fn requests(&self, spec: &Spec) -> Result<Vec<Request>> {
-        let mut seeds = self.draft.seeds.clone();
-        seeds.truncate(1);
-        let mut requests: Vec<Request> = Vec::new();
-        for contender in &self.contenders {
-            let draft = Draft { seeds: seeds.clone(), ..contender.draft(&self.draft) };
-            let request = draft.resolve(spec)?.request;
-            seeds.clone_from(&request.seeds);
-            requests.push(request);
-        }
-        Ok(requests)
-    }
-}
-
-impl Contender {
-    fn draft(&self, common: &Draft) -> Draft {
-        Draft { sampler: Some(self.sampler.clone()), steps: Some(self.steps), stop_after: None, ..common.clone() }
-    }
-}
-
-/// A comparison at work.
-struct Duel<'a> {
-    comparison: &'a Comparison,
-    tell: &'a dyn Fn(Compared),
-    stop: &'a dyn Fn() -> bool,
-}
-
-impl Duel<'_> {
-    fn run(&self, pipeline: &mut Pipeline, requests: &[Request]) -> Result<ControlFlow<()>> {
-        let Some(first) = requests.first() else { return Ok(ControlFlow::Continue(())) };
-        let (mut end, against) = match &self.comparison.reference {
-            Reference::First => (None, first.clone()),
-            Reference::Run(contender) => {
-                let draft = Draft { schedule: None, ..contender.draft(&first.to_draft()) };
-                let draft = Draft { sigmas: None, shift: None, ..draft };
-                let request = draft.resolve(pipeline.spec())?.request;
-                let Some((latents, _)) = self.reference(pipeline, &request)? else {
-                    return Ok(ControlFlow::Break(()));
-                };
-                (Some(latents), request)
-            }
-        };
-        for (contender, request) in requests.iter().enumerate() {
-            if (self.stop)() {
-                return Ok(ControlFlow::Break(()));
-            }
-            let samplers = self.comparison.registry.proof_samplers();
-            let means = comparable(request, &against, samplers)?;
-            match self.contender(pipeline, contender, request, end.as_ref().filter(|_| means)) {
-                Ok(Some((latents, image, kept))) => {
-                    let itself = contender == 0 && end.is_none();
-                    let end = end.get_or_insert_with(|| latents.clone());
-                    let distances = match means || itself {
-                        true => distances(kept.as_deref(), &latents, end)?,
-                        false => Vec::new(),
-                    };
-                    (self.tell)(Compared::Arrived { contender, image: Arc::new(image), distances });
-                }
-                Ok(None) => return Ok(ControlFlow::Break(())),
-                Err(flowline_model::Error::NotFinite { stage }) => {
-                    let failure = flowline_model::Error::NotFinite { stage }.into();
-                    (self.tell)(Compared::Lost { contender, failure });
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// Where the reference ends; `None` if it was stopped.
-    fn reference(&self, pipeline: &mut Pipeline, request: &Request) -> Result<Option<(Latents, RgbImage)>> {
-        let mut made = None;
-        pipeline.keep(false);
-        let outcome = pipeline.generate(request, |event| {
-            match event {
-                Event::Step(step) => (self.tell)(Compared::Reference { taken: step.taken, steps: step.steps }),
-                Event::Picture(picture) => made = Some((picture.latents, picture.image)),
-                _ => {}
-            }
-            self.answer()
-        })?;
-        Ok(made.filter(|_| !outcome.stopped))
-    }
-
-    /// One contender's way to its end; `None` if it was stopped.
-    fn contender(
-        &self,
-        pipeline: &mut Pipeline,
-        contender: usize,
-        request: &Request,
-        end: Option<&Latents>,
-    ) -> Result<Option<(Latents, RgbImage, Option<Arc<Kept>>)>, flowline_model::Error> {
-        let (mut tracing, mut made) = (Tracing::default(), None);
-        pipeline.keep(fits(request, pipeline.spec()));
-        let outcome = pipeline.generate(request, |event| {
-            match event {
-                Event::Step(step) => {
-                    tracing.step(&step);
-                    let seen = step.kept.as_ref().and_then(|kept| Some(&kept.steps.last()?.denoised));
-                    let distance = seen.zip(end).and_then(|(seen, end)| seen.distance(end).ok());
-                    let (evaluations, preview) = (step.evaluations, step.preview.map(Arc::new));
-                    if let Some(step) = tracing.last().copied() {
-                        let compare = Compare { contender, step, evaluations, distance, preview };
-                        (self.tell)(Compared::Step(Box::new(compare)));
-                    }
-                }
-                Event::Picture(picture) => made = Some((picture.latents, picture.image, picture.kept)),
-                _ => {}
-            }
-            self.answer()
-        })?;
-        Ok(made.filter(|_| !outcome.stopped))
-    }
-
-    fn answer(&self) -> ControlFlow<()> {
-        if (self.stop)() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-}
-
-/// How far the predictions of a run were from `end`, step by step, and last its own end.
-fn distances(kept: Option<&Kept>, latents: &Latents, end: &Latents) -> Result<Vec<f64>> {
-    let seen = kept.iter().flat_map(|kept| &kept.steps).map(|step| &step.denoised);
-    Ok(seen.chain([latents]).map(|seen| seen.distance(end)).collect::<Result<_, _>>()?)
 }

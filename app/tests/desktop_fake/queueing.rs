@@ -152,7 +152,7 @@ fn four_seeds_are_four_entries_counted_on_from_a_chosen_one() {
     };
     let mut window = Window::with_prompt("a house");
     window.click("× 4 seeds");
-    assert_eq!(seeds(&window), [vec![], vec![], vec![], vec![]], "each draws its own");
+    assert_eq!(seeds(&window), vec![Vec::<u64>::new(); 4], "each draws its own");
     window.type_into("Seed", "7");
     window.click("× 4 seeds");
     assert_eq!(seeds(&window), [[7], [8], [9], [10]]);

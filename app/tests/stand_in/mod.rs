@@ -1,4 +1,5 @@
 //! Stand-ins for what a real model makes.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,20 +1,18 @@
 //! The playground: particles carried through the plane, at any moment of their way.
 
-use eframe::egui::accesskit::Role;
-use eframe::egui::{
-    self, Color32, FontId, Pos2, Rect, RichText, Sense, Shape, Stroke, TextStyle, Ui, Vec2, WidgetInfo, pos2,
-};
+mod plane;
+
+use eframe::egui::{self, Color32, FontId, Rect, Sense, TextStyle, Ui, Vec2, WidgetInfo};
 use flowline_sampler::catalog::About;
 
 use super::{Surroundings, complain, controls, explain, stage};
 use crate::Failure;
 use crate::desktop::controls::{Icon, choose, count, heading, icon_button, row, selection};
 use crate::desktop::settings::Selection;
-use crate::desktop::theme::{self, GRID};
+use crate::desktop::theme::GRID;
 use crate::laboratory::errand::Errand;
 use crate::playground::field::FIELDS;
-use crate::playground::scene::{REACH, TRAIL, Ways, colour};
-use crate::playground::{Asked, Carried, Measured, Place};
+use crate::playground::{Asked, Carried, Measured};
 
 /// What can be asked of the playground.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,8 +68,6 @@ pub struct Playground {
 const WHOLE_WAY: f64 = 5.0;
 /// Seconds between two moments: 20 a second, and the rest of the time is the sampler's.
 const MOMENT: f64 = 0.05;
-/// A trail is drawn in so many pieces, each with a colour of its own.
-const PIECES: usize = 8;
 /// Most steps and particles of the controls.
 const MOST: [usize; 2] = [200, 400];
 
@@ -245,71 +241,6 @@ impl Playground {
              itself: where lines cross, its paths bend. The ends of the paths make new pairs, whose lines hardly cross \
              any more, and a flow fitted to them is nearly straight. That is rectified flow.",
         );
-    }
-
-    /// Three panels side by side.
-    fn plane(&self, ui: &mut Ui, carried: &Carried, measured: &Measured) {
-        let gap = 2.0 * GRID;
-        let room = ui.available_size();
-        let foot = 9.0 * GRID;
-        let side = ((room.x - 2.0 * gap) / 3.0).min(room.y - foot - 3.0 * GRID).max(8.0 * GRID).floor();
-        let panels = [
-            ("Independent pairs", format!("crossing {:.2}", measured.independent), Ways::Lines(carried.independent())),
-            ("The flow", format!("straightness {:.2}", measured.straightness), Ways::Paths(carried)),
-            ("Rectified pairs", format!("crossing {:.2}", measured.rectified), Ways::Lines(carried.rectified())),
-        ];
-        // In the middle of the stage, the transport below.
-        ui.add_space(((room.y - side - foot - 3.0 * GRID) / 2.0).max(0.0));
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = gap;
-            ui.add_space(((room.x - 3.0 * side - 2.0 * gap) / 2.0 - gap).max(-gap));
-            for (title, remark, ways) in &panels {
-                ui.vertical(|ui| self.panel(ui, side, [title, remark.as_str()], ways, self.sigma(carried)));
-            }
-        });
-    }
-
-    fn panel(&self, ui: &mut Ui, side: f32, [title, remark]: [&str; 2], ways: &Ways<'_>, sigma: f64) {
-        let palette = theme::of(ui);
-        let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
-        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, format!("{title}: {remark}")));
-        let painter = ui.painter().with_clip_rect(rect);
-        painter.rect_filled(rect, GRID, palette.panel);
-        let seen = |place: Place| -> Pos2 {
-            let [across, up] = place.map(|value| (value / REACH).clamp(-1.0, 1.0) as f32);
-            pos2(rect.center().x + across * side / 2.0, rect.center().y - up * side / 2.0)
-        };
-        let ink = |sigma: f64| {
-            let [red, green, blue] = colour(sigma).rgb;
-            let bright = Color32::from_rgb(red, green, blue);
-            // The same colours can be told from a light ground when they are a little darker.
-            if ui.visuals().dark_mode { bright } else { bright.lerp_to_gamma(Color32::BLACK, 0.22) }
-        };
-        let oldest = if self.chosen.whole_trails { 1.0 } else { (sigma + TRAIL).min(1.0) };
-        let from = |piece: usize| oldest + (sigma - oldest) * piece as f64 / PIECES as f64;
-        for piece in 0..PIECES {
-            let (begin, end) = (from(piece), from(piece + 1));
-            if begin <= end {
-                continue;
-            }
-            let fresh = (piece + 1) as f32 / PIECES as f32;
-            let opacity = if self.chosen.whole_trails { 0.45 } else { 0.65 * fresh * fresh };
-            let stroke = Stroke::new(1.0, ink((begin + end) / 2.0).gamma_multiply(opacity));
-            let trails = (0..ways.count()).map(|particle| {
-                Shape::line(ways.between(particle, [begin, end]).into_iter().map(seen).collect(), stroke)
-            });
-            painter.extend(trails);
-        }
-        let dots = (0..ways.count()).filter_map(|particle| ways.between(particle, [sigma, sigma]).first().copied());
-        painter.extend(dots.map(|place| Shape::circle_filled(seen(place), 2.0, ink(sigma))));
-        let size = Vec2::new(side, ui.spacing().interact_size.y);
-        ui.allocate_ui(size, |ui| {
-            egui::Sides::new().show(
-                ui,
-                |ui| ui.label(title),
-                |ui| ui.label(RichText::new(remark).color(palette.muted).size(12.5)),
-            )
-        });
     }
 
     /// The play button, the slider over the steps, and where it stands.

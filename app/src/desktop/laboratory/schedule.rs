@@ -1,23 +1,23 @@
 //! The schedule editor: a sigma curve whose points are dragged, the spacing of its steps, and what the last run did there.
 
+mod charts;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use eframe::egui::{self, EventFilter, Key, Pos2, Response, RichText, Stroke, Ui};
-use egui_plot::{Bar, BarChart, Line, PlotPoint, PlotTransform, Points};
+use eframe::egui::{self, Ui};
 use flowline_sampler::Schedule;
 use flowline_sampler::catalog::{About, Plan};
 
-use super::chart::{Chart, Scale, ink};
+use super::figure::Figure;
 use super::{Surroundings, complain, controls, explain, stage};
 use crate::desktop::controls::{choose, count, heading, number, primary, row, selection};
 use crate::desktop::settings::Selection;
-use crate::desktop::theme::{self, GRID};
+use crate::desktop::theme::GRID;
 use crate::engine::laboratory::Run;
 use crate::laboratory::curve::Curve;
 use crate::laboratory::errand::Errand;
 use crate::playground::TOKENS;
-use crate::trace::TracedStep;
 use crate::{Failure, Result};
 
 /// What can be asked.
@@ -46,17 +46,6 @@ pub struct Beginning {
     pub schedule: Option<Selection>,
     /// Number of steps.
     pub steps: usize,
-}
-
-/// A figure of the last run's steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Figure {
-    /// How far the denoised prediction moved.
-    Drift,
-    /// Degrees between one velocity and the next.
-    Turning,
-    /// What the sampler thinks its error is.
-    LocalError,
 }
 
 /// What another thread found.
@@ -93,30 +82,6 @@ const STRIDES: [f64; 2] = [0.01, 0.001];
 /// How near to a point it is taken, points of the screen.
 const REACH: f32 = 24.0;
 
-impl Figure {
-    /// All, in the order of the list.
-    pub const ALL: [Self; 3] = [Self::Drift, Self::Turning, Self::LocalError];
-
-    /// What it is called, and what it means.
-    pub fn told(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Drift => ("Drift", "How far the denoised prediction moved in a step"),
-            Self::Turning => ("Turning", "Degrees between the velocity of a step and that of the one before"),
-            Self::LocalError => {
-                ("Local error", "The error that the sampler itself sees in a step, for those that tell")
-            }
-        }
-    }
-
-    fn of(self, step: &TracedStep) -> Option<f64> {
-        match self {
-            Self::Drift => step.figures.drift,
-            Self::Turning => step.figures.turning,
-            Self::LocalError => step.figures.local_error,
-        }
-    }
-}
-
 impl ScheduleEditor {
     /// The bench with the first schedule of the catalogue.
     pub fn new(around: Surroundings) -> Self {
@@ -134,7 +99,7 @@ impl ScheduleEditor {
             due: true,
             note: None,
             failure: None,
-            figure: Figure::Drift,
+            figure: Figure::default(),
             last: None,
         };
         editor.begin(beginning);
@@ -159,10 +124,9 @@ impl ScheduleEditor {
         }
         if self.due && self.files.is_none() {
             self.due = false;
-            match self.around.schedules.clone() {
-                Ok(schedules) => self.errand(move || Ok(Told::Names(schedules.names()?))),
-                // Said when somebody wants to keep one.
-                Err(_) => {}
+            // That there is no folder is said when somebody wants to keep one.
+            if let Ok(schedules) = self.around.schedules.clone() {
+                self.errand(move || Ok(Told::Names(schedules.names()?)));
             }
         }
     }
@@ -333,143 +297,5 @@ impl ScheduleEditor {
         if let Some(failure) = &self.failure {
             complain(ui, failure);
         }
-    }
-
-    /// The curve, whose points follow the pointer and the arrow keys.
-    fn curve(&self, ui: &mut Ui, height: f32, actions: &mut Vec<super::Action>) {
-        let palette = theme::of(ui);
-        let steps = self.curve.steps() as f64;
-        let chart = Chart {
-            name: "Sigma curve",
-            axes: ["step", "sigma"],
-            height,
-            reach: [[0.0, steps], [0.0, 1.0]],
-            scale: Scale::Plain,
-            legend: None,
-        };
-        let places: Vec<[f64; 2]> = self.curve.sigmas().iter().enumerate().map(|(i, s)| [i as f64, *s]).collect();
-        let hand = places.get(self.point).copied().filter(|_| self.curve.room(self.point).is_some());
-        let shown = chart.show(ui, |plot| {
-            plot.line(
-                Line::new("sigma", places.clone()).stroke(Stroke::new(2.0, palette.accent_line)).allow_hover(false),
-            );
-            plot.points(Points::new("sigma", places).radius(4.0).color(palette.accent_line));
-            if let Some(hand) = hand {
-                plot.points(Points::new("in hand", vec![hand]).radius(7.0).filled(false).color(palette.text));
-            }
-        });
-        let asked = self.dragged(&shown.response, &shown.transform).or_else(|| self.pressed(ui, &shown.response));
-        actions.extend(asked.into_iter().flatten().map(super::Action::Schedule));
-    }
-
-    /// What the pointer asks for.
-    fn dragged(&self, response: &Response, transform: &PlotTransform) -> Option<Vec<Action>> {
-        let pointer = response.interact_pointer_pos()?;
-        if response.clicked() || response.drag_started() {
-            response.request_focus();
-            // Where the button went down; the pointer may be further by now.
-            let down = response.ctx.input(|input| input.pointer.press_origin()).unwrap_or(pointer);
-            let point = self.curve.nearest(transform.value_from_position(down).x)?;
-            let near = self.screen(point, transform).distance(down) <= REACH;
-            return near.then(|| vec![Action::Select(point)]);
-        }
-        let held = response.dragged() && {
-            let down = response.ctx.input(|input| input.pointer.press_origin())?;
-            // What was not taken by its point is not dragged.
-            (self.screen(self.point, transform).x - down.x).abs() <= REACH
-        };
-        held.then(|| vec![Action::Move(self.point, transform.value_from_position(pointer).y)])
-    }
-
-    fn screen(&self, point: usize, transform: &PlotTransform) -> Pos2 {
-        let sigma = self.curve.sigmas().get(point).copied().unwrap_or_default();
-        transform.position_from_point(&PlotPoint::new(point as f64, sigma))
-    }
-
-    /// What the arrow keys ask for while the curve has the focus.
-    fn pressed(&self, ui: &Ui, response: &Response) -> Option<Vec<Action>> {
-        if !response.has_focus() {
-            return None;
-        }
-        let palette = theme::of(ui);
-        let ring = Stroke::new(1.0, palette.accent_line);
-        ui.painter().rect_stroke(response.rect, 2.0, ring, egui::StrokeKind::Inside);
-        let arrows = EventFilter { horizontal_arrows: true, vertical_arrows: true, ..EventFilter::default() };
-        ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, arrows));
-        let [long, short] = STRIDES;
-        let (pressed, stride) = ui.input(|input| {
-            let keys = [Key::ArrowLeft, Key::ArrowRight, Key::ArrowUp, Key::ArrowDown];
-            (keys.map(|key| input.num_presses(key) as f64), if input.modifiers.shift { short } else { long })
-        });
-        let [left, right, up, down] = pressed;
-        let last = self.curve.steps().max(2) - 1;
-        let point = ((self.point as f64 + right - left).max(1.0) as usize).min(last);
-        let mut asked = Vec::new();
-        if point != self.point {
-            asked.push(Action::Select(point));
-        }
-        if up != down {
-            let sigma = self.curve.sigmas().get(point)?;
-            asked.push(Action::Move(point, sigma + stride * (up - down)));
-        }
-        Some(asked)
-    }
-
-    /// How long each step is.
-    fn spacing(&self, ui: &mut Ui, height: f32) {
-        let colour = theme::of(ui).accent_line.gamma_multiply(0.7);
-        let steps = self.curve.steps() as f64;
-        let chart = Chart {
-            name: "Length of the steps",
-            axes: ["step", "length"],
-            height,
-            reach: [[0.0, steps], [0.0, 0.0]],
-            scale: Scale::Plain,
-            legend: None,
-        };
-        let bars = self.curve.spacing().enumerate();
-        let bars = bars.map(|(i, length)| Bar::new(i as f64 + 0.5, length).width(0.7).fill(colour)).collect();
-        chart.show(ui, |plot| plot.bar_chart(BarChart::new("length", bars).color(colour)));
-    }
-
-    /// What the last run measured, where this curve has its sigmas.
-    fn figures(&self, ui: &mut Ui, height: f32, actions: &mut Vec<super::Action>) {
-        let (called, meaning) = self.figure.told();
-        let Some(trace) = self.last.as_ref().map(|run| &run.trace) else {
-            explain(ui, "When a picture was made, what its steps measured stands here.");
-            return;
-        };
-        let middle = |step: &TracedStep| self.curve.place((step.sigma + step.next) / 2.0);
-        let places: Vec<[f64; 2]> =
-            trace.steps.iter().filter_map(|step| Some([middle(step), self.figure.of(step)?])).collect();
-        let chart = Chart {
-            name: "Figures of the last run",
-            axes: ["step", called],
-            height,
-            reach: [[0.0, self.curve.steps() as f64], [0.0, 0.0]],
-            scale: Scale::Plain,
-            legend: None,
-        };
-        let colour = ink(ui, 1);
-        let said = match places.is_empty() {
-            true => {
-                format!("The last run, with {}, does not tell its {}", trace.request.sampler, called.to_lowercase())
-            }
-            false => format!("The last run, with {}: {}", trace.request.sampler, meaning.to_lowercase()),
-        };
-        row(ui, "Last run", meaning, |ui| {
-            let options = Figure::ALL.map(Figure::told);
-            let (response, picked) =
-                ui.allocate_ui(egui::vec2(20.0 * GRID, 0.0), |ui| choose(ui, "figure", called, &options)).inner;
-            if let Some(figure) = picked.and_then(|index| Figure::ALL.get(index)) {
-                actions.push(super::Action::Schedule(Action::Figure(*figure)));
-            }
-            ui.label(RichText::new(said).color(theme::of(ui).muted).size(12.5));
-            response
-        });
-        chart.show(ui, |plot| {
-            plot.line(Line::new(called, places.clone()).stroke(Stroke::new(1.5, colour)));
-            plot.points(Points::new(called, places).radius(3.0).color(colour));
-        });
     }
 }
