@@ -6,7 +6,7 @@ use super::page::Page;
 use super::theme::{self, GRID};
 
 /// What the keys do, beside those that lead to pages.
-const KEYS: [(&str, &str); 10] = [
+const KEYS: [(&str, &str); 13] = [
     ("Ctrl+Enter", "Make the picture"),
     ("Escape", "Close what is open"),
     ("Up, Down", "Prompts of before, at the prompt's start and end"),
