@@ -46,13 +46,11 @@ pub fn run(command: &Command, registry: &Registry) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Has the libraries compute with as many threads as `command` asks for.
-pub fn set_threads(command: Option<&Command>) {
-    let threads = match command {
-        Some(Command::Generate(args)) => args.threads,
-        Some(Command::Grid(args)) => args.all.generate.threads,
+/// How many threads a command wants to compute with.
+pub fn threads(command: &Command) -> Option<usize> {
+    match command {
+        Command::Generate(args) => args.threads,
+        Command::Grid(args) => args.all.generate.threads,
         _ => None,
-    };
-    // SAFETY: `main` calls this before any other thread is started.
-    unsafe { flowline_model::threads::configure(threads) };
+    }
 }

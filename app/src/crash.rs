@@ -10,6 +10,8 @@ use std::{fs, thread};
 
 use flowline_model::{MadeWith, text};
 
+use crate::places::{self, Kind};
+
 /// The last thing the engine said, by its kind.
 static LAST_EVENT: Mutex<&str> = Mutex::new("nothing yet");
 /// Where the last report is.
@@ -45,10 +47,7 @@ pub fn watch(folder: Option<PathBuf>) {
 
 /// The usual folder for reports; `None` for a user without one.
 pub fn usual_folder() -> Option<PathBuf> {
-    let given = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    // Without HOME the system's user list might know a folder, but somebody took HOME away for a reason.
-    let nowhere = cfg!(unix) && !given("HOME") && !given("XDG_DATA_HOME");
-    dirs::data_dir().filter(|_| !nowhere).map(|folder| folder.join("flowline/reports"))
+    Some(places::of_program(Kind::Data).ok()?.join("reports"))
 }
 
 fn report(info: &PanicHookInfo<'_>) -> String {

@@ -7,6 +7,7 @@
 mod canvas;
 mod controls;
 mod create;
+pub mod gallery;
 pub mod kept;
 pub mod laboratory;
 mod messages;
@@ -24,6 +25,7 @@ mod settings_panel;
 mod shortcuts;
 pub mod state;
 mod system;
+mod taken_over;
 mod theme;
 
 use std::path::{Path, PathBuf};
@@ -39,6 +41,7 @@ use crate::error::Result;
 use crate::library::default_folder;
 use crate::queue::Ask;
 use create::Create;
+use gallery::Gallery;
 use kept::{Kept, Store};
 use laboratory::{Laboratory, Surroundings};
 use page::Page;
@@ -51,6 +54,8 @@ use theme::GRID;
 
 /// The keys that make a picture.
 const MAKE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Enter);
+/// The keys that finish a picture with the best so far.
+const STOP: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Period);
 
 /// What a panel asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +108,8 @@ pub enum Action {
     CancelCopy,
     /// The messages were read.
     Dismiss,
+    /// Something on the library's page.
+    Gallery(gallery::Action),
     /// Something in the laboratory.
     Laboratory(laboratory::Action),
 }
@@ -134,6 +141,7 @@ pub struct App {
     /// Whether the sheet of keys is open.
     shortcuts: bool,
     create: Create,
+    gallery: Gallery,
     preferences: PreferencesPage,
     laboratory: Laboratory,
     kept: Kept,
@@ -156,6 +164,7 @@ impl App {
             page: Page::default(),
             shortcuts: false,
             create: Create::default(),
+            gallery: Gallery::new(gallery::Nobody),
             preferences: PreferencesPage::default(),
             laboratory: Laboratory::new(Surroundings::usual(ctx, Registry::builtin())),
             kept: Kept::default(),
@@ -186,13 +195,25 @@ impl App {
     pub fn remembering(mut self, ctx: &egui::Context, file: PathBuf) -> Self {
         let (store, kept, failure) = Store::open(file);
         self.state.prompt.clone_from(&kept.prompt);
-        self.state.restore.clone_from(&kept.settings);
+        self.state.restore = kept.model.clone().zip(kept.settings.clone());
         (self.store, self.kept) = (Some(store), kept);
         if let Some(failure) = failure {
             self.state.fail(&failure);
         }
         self.prefer(ctx);
         self
+    }
+
+    /// The same program with a library that `keeper` keeps.
+    #[must_use]
+    pub fn with_library(mut self, keeper: impl crate::library::keeper::Backend + 'static) -> Self {
+        self.gallery = Gallery::new(keeper);
+        self
+    }
+
+    /// The library's page.
+    pub fn gallery(&self) -> &Gallery {
+        &self.gallery
     }
 
     /// The same program with the user's Hub, whose token may be changed.
@@ -206,6 +227,8 @@ impl App {
         let preferences = &self.kept.preferences;
         ctx.set_theme(preferences.theme);
         ctx.set_zoom_factor(preferences.scale());
+        let chosen = preferences.pictures.iter().cloned();
+        self.gallery.keep(std::iter::once(default_folder().path).chain(chosen).collect());
     }
 
     /// Writes down what should be remembered, if it is news.
@@ -214,8 +237,8 @@ impl App {
         // The scale is also changed by egui's own keys.
         self.kept.preferences.scale = ctx.zoom_factor();
         self.kept.prompt.clone_from(&self.state.prompt);
-        if let Some(settings) = &self.state.settings {
-            self.kept.settings = Some(settings.saved());
+        if let (Some(settings), Some(offer)) = (&self.state.settings, &self.state.offer) {
+            (self.kept.model, self.kept.settings) = (Some(offer.model.clone()), Some(settings.saved()));
         }
         store.keep(&self.kept);
     }
@@ -227,7 +250,11 @@ impl App {
 
     /// Takes in what the engine has said.
     fn poll(&mut self, ctx: &egui::Context) {
+        self.gallery.poll(ctx);
         for event in self.backend.events() {
+            if matches!(event, Event::Picture(..)) {
+                self.gallery.look();
+            }
             if let Some(model) = self.state.fetched(&event) {
                 self.backend.send(Command::Open(model));
             }
@@ -273,6 +300,11 @@ impl App {
                 let shown = create::Shown { state: &self.state, kept: &self.kept };
                 self.create.show(ui, shown, &mut actions);
             }
+            Page::Library => {
+                let mut asked = Vec::new();
+                self.gallery.show(ui, &mut asked);
+                actions.extend(asked.into_iter().map(Action::Gallery));
+            }
             Page::Laboratory => {
                 let mut asked = Vec::new();
                 self.laboratory.show(ui, &self.state, &mut asked);
@@ -288,6 +320,9 @@ impl App {
         match action {
             Action::Page(page) => {
                 self.page = page;
+                if page == Page::Library {
+                    self.gallery.look();
+                }
                 state.note = None;
             }
             Action::Prompt(prompt) => state.prompt = prompt,
@@ -393,6 +428,11 @@ impl App {
             }
             Action::CancelCopy => state.copy_to = None,
             Action::Dismiss => state.messages.clear(),
+            Action::Gallery(gallery::Action::Use(draft, which)) => {
+                taken_over::take_over(state, &draft, which);
+                self.page = Page::Create;
+            }
+            Action::Gallery(action) => self.gallery.apply(ctx, action),
             Action::Laboratory(laboratory::Action::UseSigmas(sigmas)) => {
                 if let Some(settings) = &mut state.settings {
                     settings.follow(sigmas);

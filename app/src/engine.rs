@@ -27,11 +27,11 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use flowline_model::{Picture, Request, Warning, catalog};
+use flowline_model::{Opening, Picture, Request, Warning, catalog};
 
 use crate::Registry;
 use crate::error::{Failure, Result};
-use crate::library::{Destination, Library, SaveOptions, cache_folder, default_folder};
+use crate::library::{DefaultFolder, Destination, Library, SaveOptions, cache_folder, default_folder};
 pub use crate::queue::Job;
 use crate::queue::{Ask, JobId, Queue, Snapshot, Task};
 use asking::Clerk;
@@ -142,10 +142,26 @@ pub struct Setup {
     pub notices: Vec<Warning>,
 }
 
+/// What a user may wish to be otherwise than usual.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wishes {
+    /// The model that is opened first.
+    pub model: Option<String>,
+    /// Where pictures go.
+    pub pictures: Option<PathBuf>,
+    /// Folders in which parts of models are looked for.
+    pub places: Vec<PathBuf>,
+    /// The most memory that is taken, bytes.
+    pub memory: Option<u64>,
+}
+
 impl Setup {
-    /// The default model, what `registry` offers, and the user's pictures folder.
-    pub fn usual(registry: Registry) -> Self {
-        let folder = default_folder();
+    /// The default model, what `registry` offers, and the user's pictures folder, unless somebody wishes otherwise.
+    pub fn usual(registry: Registry, wishes: Wishes) -> Self {
+        let folder = match wishes.pictures {
+            Some(path) => DefaultFolder { path, fallback: None },
+            None => default_folder(),
+        };
         let fallback = folder.fallback.map(|message| Warning::new("folder", message));
         let (cache, uncached) = match cache_folder() {
             Ok(cache) => (Some(cache), None),
@@ -153,16 +169,24 @@ impl Setup {
         };
         let (queue, forgets) = Queue::usual();
         Self {
-            model: catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned()),
+            model: wishes.model.unwrap_or_else(usual_model),
             library: Library::new(Destination::Folder(folder.path), SAVE),
             make_grid: make_grids(registry.clone(), cache.clone()),
-            open: open_pipeline(registry, cache),
+            open: open_pipeline(
+                registry,
+                Opening { places: wishes.places, memory: wishes.memory, cache, ..Opening::default() },
+            ),
             stock: Arc::new(UsersStock),
             queue,
             keeping: Keeping::default(),
             notices: fallback.into_iter().chain(uncached).chain(forgets).collect(),
         }
     }
+}
+
+/// The model of who has chosen none.
+fn usual_model() -> String {
+    catalog::MODELS.first().map_or_else(String::new, |entry| entry.name.to_owned())
 }
 
 /// Pictures carry their record, and never replace another.

@@ -19,6 +19,7 @@ pub mod grid;
 pub mod laboratory;
 pub mod library;
 pub mod picture;
+pub mod places;
 pub mod playground;
 pub mod plot;
 pub mod queue;
@@ -55,11 +56,24 @@ fn face(words: &[OsString], registry: Registry) -> Result<Exit> {
             return Ok(Exit::Done);
         }
     };
-    cli::set_threads(args.command.as_ref());
+    let threads = match &args.command {
+        Some(command) => cli::threads(command),
+        None => preferred_threads(),
+    };
+    // SAFETY: no other thread has been started.
+    unsafe { flowline_model::threads::configure(threads) };
     match &args.command {
         Some(command) => cli::run(command, &registry),
         None => window(registry),
     }
+}
+
+/// How many threads the user of the window wants.
+fn preferred_threads() -> Option<usize> {
+    #[cfg(feature = "desktop")]
+    return desktop::kept::usual().preferences.threads.filter(|threads| *threads > 0);
+    #[cfg(not(feature = "desktop"))]
+    None
 }
 
 #[cfg(feature = "desktop")]

@@ -3,12 +3,23 @@
 //! A [`Destination`] says where, a [`Library`] saves. The window and the command line use the same one. A file is written
 //! beside its place under a name that begins with `.flowline-`, flushed, and only then given its name, so that nobody
 //! ever sees half a picture; a name that is taken is never taken away without `--force`.
+//!
+//! What lies there is kept by a [`keeper::Keeper`]: every picture with what its record says, found by a [`Query`].
 
 pub mod atomic;
 mod beside;
+pub mod bin;
 mod cache_folder;
 mod default_folder;
 mod destination;
+mod entry;
+pub mod export;
+pub mod keeper;
+mod query;
+mod remembered;
+mod scan;
+pub mod star;
+pub mod thumbnail;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +32,9 @@ pub use beside::Beside;
 pub use cache_folder::cache_folder;
 pub use default_folder::{DefaultFolder, default_folder};
 pub use destination::{Destination, Format, PNG, Pattern, Which};
+pub use entry::{About, Content, Entry, File};
 use flowline_model::Picture;
+pub use query::{Age, Found, Query, Stars};
 
 use crate::error::{Failure, Result};
 use crate::record;

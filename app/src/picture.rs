@@ -1,5 +1,7 @@
 //! Pictures that people bring, of any kind and size: read with care, upright and opaque.
 
+mod strips;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
 use std::path::Path;
@@ -12,6 +14,7 @@ use image::imageops::{FilterType, crop_imm, resize};
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, ImageResult, Limits, RgbImage};
 
 use crate::{Failure, Result};
+pub use strips::in_strips;
 
 /// The most pixels that a picture may have: more than any camera's, and little enough to be unpacked.
 const MOST_PIXELS: u64 = 1 << 28;
@@ -19,6 +22,9 @@ const MOST_PIXELS: u64 = 1 << 28;
 const LONGEST_SIDE: u32 = 1 << 16;
 /// The most memory that reading may take, bytes.
 const MOST_BYTES: u64 = 2 << 30;
+
+/// What is wrong with a file whose header promises more than can follow.
+const CLAIMS: &str = "its header claims more pixels than the file can hold";
 
 /// A picture as it was found, and what should be said about it.
 #[derive(Debug)]
@@ -36,16 +42,14 @@ pub struct Found {
 /// A file that is not there, is no such picture, is damaged, or is larger than anybody needs.
 pub fn read(path: &Path) -> Result<Found> {
     let name = path.display();
-    let refused = |error: image::ImageError| {
-        let (what, hint) = match error {
-            image::ImageError::Limits(_) => ("it is too large to be unpacked".to_owned(), "scale it down first"),
-            error => (error.to_string(), "give a PNG, JPEG or WebP file that other programs can show"),
-        };
-        Failure::new(format!("{name} cannot be read as a picture: {what}"), hint)
+    let refused = |error: image::ImageError| match error {
+        image::ImageError::Limits(_) => too_large(path),
+        error => unreadable(path, &error.to_string()),
     };
     let file = File::open(path).map_err(|error| Failure::io(path, error))?;
+    let bytes = file.metadata().map_err(|error| Failure::io(path, error))?.len();
     let reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(|e| Failure::io(path, e))?;
-    let Unpacked { image, moves, cmyk } = unpack(reader).map_err(refused)?;
+    let Unpacked { image, moves, cmyk } = unpack(reader, bytes).map_err(refused)?;
     let mut warnings = Vec::new();
     if moves {
         warnings.push(Warning::new("picture-moves", format!("{name} is a moving picture; its first frame is taken")));
@@ -62,6 +66,22 @@ pub fn read(path: &Path) -> Result<Found> {
     Ok(Found { pixels, warnings })
 }
 
+fn unreadable(path: &Path, why: &str) -> Failure {
+    let what = format!("{} cannot be read as a picture: {why}", path.display());
+    Failure::new(what, "give a PNG, JPEG or WebP file that other programs can show")
+}
+
+fn too_large(path: &Path) -> Failure {
+    let what = format!("{} cannot be read as a picture: it is too large to be unpacked", path.display());
+    Failure::new(what, "scale it down first")
+}
+
+/// Whether a PNG file of `bytes` can hold `unpacked` bytes of pixels: zlib packs 1032 to one at the very best (zlib
+/// Technical Details), so no memory is taken for what a header only claims.
+fn holds(bytes: u64, unpacked: u64) -> bool {
+    unpacked / 1032 <= bytes
+}
+
 /// A picture out of its file.
 struct Unpacked {
     image: DynamicImage,
@@ -71,11 +91,14 @@ struct Unpacked {
     cmyk: bool,
 }
 
-fn unpack(reader: ImageReader<impl BufRead + Seek>) -> ImageResult<Unpacked> {
+fn unpack(reader: ImageReader<impl BufRead + Seek>, bytes: u64) -> ImageResult<Unpacked> {
     match reader.format() {
         Some(ImageFormat::Png) => {
             let decoder = PngDecoder::with_limits(reader.into_inner(), limits())?;
             let moves = decoder.is_apng()?;
+            if !holds(bytes, decoder.total_bytes()) {
+                return Err(image::ImageError::IoError(std::io::Error::other(CLAIMS)));
+            }
             Ok(Unpacked { moves, ..upright(decoder)? })
         }
         Some(ImageFormat::WebP) => {

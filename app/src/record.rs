@@ -7,11 +7,19 @@
 
 mod a1111;
 mod comfyui;
+mod draw_things;
+mod exif;
 mod flowline;
+mod fooocus;
+mod invoke_ai;
 mod json_object;
+mod mflux;
 mod names;
 mod png_text;
 mod reading;
+mod sd_cpp;
+mod swarm_ui;
+mod xmp;
 
 use std::fmt;
 use std::fs::File;
@@ -60,6 +68,10 @@ pub enum Source {
     InvokeAi,
     /// ComfyUI.
     ComfyUi,
+    /// mflux.
+    Mflux,
+    /// Draw Things.
+    DrawThings,
     /// There is no text, or none that is understood.
     Unknown,
 }
@@ -74,6 +86,8 @@ impl fmt::Display for Source {
             Self::Fooocus => "Fooocus",
             Self::InvokeAi => "InvokeAI",
             Self::ComfyUi => "ComfyUI",
+            Self::Mflux => "mflux",
+            Self::DrawThings => "Draw Things",
             Self::Unknown => "unknown",
         })
     }
@@ -163,7 +177,8 @@ pub fn read(path: &Path) -> Result<Record> {
 /// As [`read`].
 pub fn read_from<R: Read + Seek>(name: &str, input: R) -> Result<Record> {
     let contents = png_text::read(name, input)?;
-    let texts = Texts(&contents.text);
+    let comment = exif::user_comment(&contents.exif);
+    let texts = Texts { chunks: &contents.text, comment: comment.as_deref() };
     let found = FORMATS.iter().find_map(|read| read(name, &texts)).transpose()?;
     let Found { source, request, reading } =
         found.unwrap_or(Found { source: Source::Unknown, request: None, reading: Reading::default() });
@@ -175,16 +190,31 @@ pub fn read_from<R: Read + Seek>(name: &str, input: R) -> Result<Record> {
 type Format = fn(name: &str, texts: &Texts<'_>) -> Option<Result<Found>>;
 
 /// All records that are read, the surest first. A new one is one more line.
-const FORMATS: &[Format] =
-    &[flowline::read, json_object::swarm_ui, json_object::fooocus, a1111::read, json_object::invoke_ai, comfyui::read];
+const FORMATS: &[Format] = &[
+    flowline::read,
+    swarm_ui::read,
+    fooocus::read,
+    sd_cpp::read,
+    a1111::read,
+    invoke_ai::read,
+    comfyui::read,
+    comfyui::read_workflow,
+    mflux::read,
+    draw_things::read,
+];
 
-/// The text chunks of a picture.
-struct Texts<'a>(&'a [(String, String)]);
+/// What a picture says in words.
+struct Texts<'a> {
+    /// Its text chunks, keyword and text.
+    chunks: &'a [(String, String)],
+    /// The user comment of its EXIF data.
+    comment: Option<&'a str>,
+}
 
 impl Texts<'_> {
     /// The text under `keyword`; the first, if it stands there twice.
     fn get(&self, keyword: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == keyword).map(|(_, text)| text.as_str())
+        self.chunks.iter().find(|(known, _)| known == keyword).map(|(_, text)| text.as_str())
     }
 }
 

@@ -10,6 +10,7 @@ use flowline_model::catalog::{self, Entry, Source};
 use flowline_model::weights::hub::{Hub, HubModel};
 use flowline_model::weights::{ModelFiles, TensorFile};
 
+use crate::places::{self, Kind};
 use crate::{Failure, Result};
 use memory::Memory;
 pub use pull::{Pulled, Pulling, Terms, pull};
@@ -48,13 +49,12 @@ impl Shelf {
     /// What the environment says, and what was added; without the network if `offline`.
     pub fn usual(offline: bool) -> Self {
         let variable = |name: &str| std::env::var_os(name);
-        // Without HOME the system's user list might know a folder, but somebody took HOME away for a reason.
-        let given = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
-        let homeless = cfg!(unix) && !given("HOME");
-        let home = if homeless { None } else { dirs::home_dir() };
-        let data = if homeless && !given("XDG_DATA_HOME") { None } else { dirs::data_dir() };
+        let data = places::of_program(Kind::Data).ok();
+        // As there: without HOME there is no home.
+        let home =
+            if cfg!(unix) && variable("HOME").is_none_or(|home| home.is_empty()) { None } else { dirs::home_dir() };
         let hub = Hub::from_surroundings(variable, home.as_deref()).offline(offline);
-        Self { hub, memory: Memory::at(data.map(|data| data.join("flowline"))) }
+        Self { hub, memory: Memory::at(data) }
     }
 
     /// The path of the model that was added as `name`, else `name` itself.

@@ -14,7 +14,7 @@ use flowline::engine::{Engine, Keeping, Setup, UsersStock, no_grids, open_pipeli
 use flowline::library::{Destination, Library, SaveOptions};
 use flowline::queue::Queue;
 use flowline::record;
-use flowline_model::{Event, Pipeline};
+use flowline_model::{Event, Opening, Pipeline};
 
 /// Longer than the slowest machine takes for two steps.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -26,7 +26,7 @@ fn a_prompt_typed_into_the_window_becomes_a_saved_picture() {
     let setup = Setup {
         model: "postcard".into(),
         library: Library::new(Destination::Folder(folder.path().to_owned()), options),
-        open: open_pipeline(flowline::Registry::builtin(), None),
+        open: open_pipeline(flowline::Registry::builtin(), Opening::default()),
         make_grid: no_grids(),
         stock: Arc::new(UsersStock),
         queue: Queue::fleeting(),

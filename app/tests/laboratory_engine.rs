@@ -11,7 +11,7 @@ use flowline::engine::{Backend, Command, Engine, Event, Job, Keeping, Setup, Use
 use flowline::laboratory::branch::{Timing, branched};
 use flowline::library::{Destination, Library, SaveOptions};
 use flowline::queue::Queue;
-use flowline_model::{Draft, Event as Made, Picture, Pipeline, Request};
+use flowline_model::{Draft, Event as Made, Opening, Picture, Pipeline, Request};
 use image::RgbImage;
 use tempfile::TempDir;
 
@@ -31,7 +31,7 @@ impl Bench {
         let setup = Setup {
             model: "postcard".into(),
             library: Library::new(Destination::Folder(folder.path().to_owned()), options),
-            open: open_pipeline(Registry::builtin(), None),
+            open: open_pipeline(Registry::builtin(), Opening::default()),
             make_grid: no_grids(),
             stock: Arc::new(UsersStock),
             queue: Queue::fleeting(),

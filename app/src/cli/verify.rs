@@ -23,14 +23,18 @@ use crate::shelf::Shelf;
 use crate::{Exit, Failure, Registry, Result, record};
 
 /// How a picture compares with what its record makes.
-#[derive(Serialize)]
-struct Compared {
-    picture: String,
-    identical: bool,
-    largest_difference: u8,
-    mean_difference: f64,
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Compared {
+    /// Its file.
+    pub picture: String,
+    /// Whether every pixel is the same.
+    pub identical: bool,
+    /// The largest difference of a level.
+    pub largest_difference: u8,
+    /// The mean of all.
+    pub mean_difference: f64,
     /// Which inputs differ from those the record names.
-    differences: Vec<String>,
+    pub differences: Vec<String>,
 }
 
 /// Judges samplers, or a picture.
@@ -39,7 +43,14 @@ struct Compared {
 /// A picture that cannot be read or made again, an unknown sampler, a stdout that takes nothing.
 pub fn run(args: &Verify, registry: &Registry) -> Result<Exit> {
     match &args.picture {
-        Some(picture) => verify_picture(picture, args, registry),
+        Some(path) => {
+            let compared = picture(path, args.init_image.as_deref(), registry)?;
+            match args.json {
+                true => output::pretty(&compared)?,
+                false => output::data(sentence(&compared).as_bytes())?,
+            }
+            Ok(if compared.identical { Exit::Done } else { Exit::Failed })
+        }
         None => verify_samplers(&args.sampler, registry, args.json),
     }
 }
@@ -71,7 +82,11 @@ fn table(judged: &[Judged]) -> String {
     text
 }
 
-fn verify_picture(path: &Path, args: &Verify, registry: &Registry) -> Result<Exit> {
+/// Makes the picture at `path` again from its record, beginning at `init_image` if it began at one, and compares.
+///
+/// # Errors
+/// A picture that cannot be read or made again.
+pub fn picture(path: &Path, init_image: Option<&Path>, registry: &Registry) -> Result<Compared> {
     let name = path.display().to_string();
     let read = record::read(path)?;
     read.replayable(&name)?;
@@ -83,7 +98,7 @@ fn verify_picture(path: &Path, args: &Verify, registry: &Registry) -> Result<Exi
     let opening = seen_model(&recorded.model, &name)?;
     let mut pipeline = registry.open(&Opening { cache, ..Shelf::usual(true).over(opening) })?;
     let mut draft = recorded.to_draft();
-    let beginning = Beginning { picture: args.init_image.clone(), strength: None };
+    let beginning = Beginning { picture: init_image.map(Path::to_owned), strength: None };
     let differs = brought::choose(&beginning, None, &mut draft, &mut pipeline)?;
     let request = Request { seeds: recorded.seeds.clone(), ..draft.resolve(pipeline.spec())?.request };
     let mut again = None;
@@ -97,12 +112,7 @@ fn verify_picture(path: &Path, args: &Verify, registry: &Registry) -> Result<Exi
     let pixels = image::open(path).map_err(unreadable)?.to_rgb8();
     let differs = differs.into_iter().map(|warning| warning.message);
     let differences = differs.chain(request.differences(&recorded)).collect();
-    let compared = compare(name, &pixels, again.as_ref(), differences)?;
-    match args.json {
-        true => output::pretty(&compared)?,
-        false => output::data(sentence(&compared).as_bytes())?,
-    }
-    Ok(if compared.identical { Exit::Done } else { Exit::Failed })
+    compare(name, &pixels, again.as_ref(), differences)
 }
 
 fn compare(picture: String, pixels: &RgbImage, again: Option<&RgbImage>, differences: Vec<String>) -> Result<Compared> {
@@ -117,7 +127,8 @@ fn compare(picture: String, pixels: &RgbImage, again: Option<&RgbImage>, differe
     Ok(Compared { picture, identical, largest_difference, mean_difference, differences })
 }
 
-fn sentence(compared: &Compared) -> String {
+/// What was found, in words.
+pub fn sentence(compared: &Compared) -> String {
     let Compared { picture, identical, largest_difference, mean_difference, differences } = compared;
     let mut text = match identical {
         true => format!("{picture}: identical to what its record makes\n"),

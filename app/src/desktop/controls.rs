@@ -157,6 +157,8 @@ pub enum Icon {
     Open,
     /// A brush.
     Brush,
+    /// Four pictures.
+    Pictures,
     /// Sliders.
     Sliders,
     /// Away to the right.
@@ -209,6 +211,12 @@ pub fn draw(ui: &Ui, icon: Icon, center: Pos2, ink: Color32) {
             painter.line(vec![at(8.0, -8.0), at(-1.0, 1.0)], Stroke::new(2.5, ink));
             let tip = vec![at(-1.5, -1.0), at(1.0, 1.5), at(-3.0, 7.0), at(-8.0, 8.0), at(-6.0, 3.0)];
             painter.add(egui::Shape::convex_polygon(tip, ink, Stroke::NONE));
+        }
+        Icon::Pictures => {
+            for (x, y) in [(-4.5, -4.5), (4.5, -4.5), (-4.5, 4.5), (4.5, 4.5)] {
+                let square = Rect::from_center_size(center + Vec2::new(x, y), Vec2::splat(7.0));
+                painter.rect_stroke(square, 1.5, line, StrokeKind::Inside);
+            }
         }
         Icon::Sliders => {
             for (y, x) in [(-6.0, 3.0), (0.0, -4.0), (6.0, 1.0)] {

@@ -13,6 +13,7 @@ use super::preferences::Preferences;
 use super::settings::Saved;
 use crate::error::Failure;
 use crate::library::atomic::Whole;
+use crate::places::{self, Kind};
 
 /// Most prompts that are remembered.
 const PROMPTS: usize = 500;
@@ -25,7 +26,7 @@ pub struct Kept {
     pub preferences: Preferences,
     /// The prompt as it stood.
     pub prompt: String,
-    /// The model at work.
+    /// The model at work, whose settings these are.
     pub model: Option<String>,
     /// The settings as they stood.
     pub settings: Option<Saved>,
@@ -91,10 +92,13 @@ impl Drop for Store {
 
 /// The usual place; `None` for a user without one.
 pub fn usual_place() -> Option<PathBuf> {
-    let given = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    // Without HOME the system's user list might know a folder, but somebody took HOME away for a reason.
-    let nowhere = cfg!(unix) && !given("HOME") && !given("XDG_CONFIG_HOME");
-    dirs::config_dir().filter(|_| !nowhere).map(|folder| folder.join("flowline/window.json"))
+    Some(places::of_program(Kind::Config).ok()?.join("window.json"))
+}
+
+/// What is remembered in the usual place, for those who need it before the window opens; nothing where that makes no sense.
+pub fn usual() -> Kept {
+    let text = usual_place().and_then(|file| fs::read(file).ok());
+    text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
 }
 
 fn read(file: &Path) -> Result<Kept, Failure> {

@@ -13,6 +13,8 @@ pub enum Page {
     /// Where pictures begin.
     #[default]
     Create,
+    /// The pictures that were made.
+    Library,
     /// Where samplers are experimented with.
     Laboratory,
     /// How the user likes the program.
@@ -24,12 +26,13 @@ pub const RAIL: f32 = 9.0 * GRID;
 
 impl Page {
     /// All, in the order of the rail.
-    pub const ALL: [Self; 3] = [Self::Create, Self::Laboratory, Self::Settings];
+    pub const ALL: [Self; 4] = [Self::Create, Self::Library, Self::Laboratory, Self::Settings];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "Create",
+            Self::Library => "Library",
             Self::Laboratory => "Laboratory",
             Self::Settings => "Settings",
         }
@@ -38,6 +41,7 @@ impl Page {
     fn icon(self) -> Icon {
         match self {
             Self::Create => Icon::Brush,
+            Self::Library => Icon::Pictures,
             Self::Laboratory => Icon::Flask,
             Self::Settings => Icon::Sliders,
         }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use eframe::egui::ThemePreference;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Wishes;
+
 /// The smallest and the largest scale of the window.
 pub const SCALES: std::ops::RangeInclusive<f32> = 0.75..=3.0;
 
@@ -56,6 +58,17 @@ impl Default for Preferences {
 }
 
 impl Preferences {
+    /// What the engine starts with.
+    pub fn wishes(&self) -> Wishes {
+        let bytes = |gib: f64| (gib * f64::from(1 << 30)) as u64;
+        Wishes {
+            model: None,
+            pictures: self.pictures.clone(),
+            places: self.models.clone(),
+            memory: self.memory.filter(|gib| *gib > 0.0).map(bytes),
+        }
+    }
+
     /// The scale, within its bounds whatever the file says.
     pub fn scale(&self) -> f32 {
         if self.scale.is_finite() { self.scale.clamp(*SCALES.start(), *SCALES.end()) } else { 1.0 }

@@ -6,8 +6,9 @@ use super::page::Page;
 use super::theme::{self, GRID};
 
 /// What the keys do, beside those that lead to pages.
-const KEYS: [(&str, &str); 10] = [
+const KEYS: &[(&str, &str)] = &[
     ("Ctrl+Enter", "Make the picture"),
+    ("Ctrl+.", "Finish it now with the best so far"),
     ("Escape", "Close what is open"),
     ("Up, Down", "Prompts of before, at the prompt's start and end"),
     ("Ctrl+Z, Ctrl+Shift+Z", "Take back what was typed, and not"),
@@ -15,6 +16,9 @@ const KEYS: [(&str, &str); 10] = [
     ("Space, Enter", "Press the control that has the cursor"),
     ("Left, Right", "Change the number that has the cursor"),
     ("Ctrl+Plus, Ctrl+Minus, Ctrl+0", "Larger, smaller, as it was"),
+    ("Ctrl+F", "Library: search"),
+    ("S, Delete, C", "Library: star, delete, compare two"),
+    ("0, 1, +, -", "A picture: whole, pixel by pixel, larger, smaller"),
     ("Ctrl+Q", "Close the window"),
     ("?, F1", "This sheet"),
 ];

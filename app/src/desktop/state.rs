@@ -25,8 +25,8 @@ pub struct State {
     pub settings: Option<Settings>,
     /// The queue, as it is on the disk.
     pub queue: Arc<Snapshot>,
-    /// Settings to begin with, once the first model is open.
-    pub restore: Option<Saved>,
+    /// Settings to begin with, once the model of this name is open.
+    pub restore: Option<(String, Saved)>,
     /// What the engine is doing for us; `None` when idle.
     pub work: Option<Work>,
     /// The last finished picture.
@@ -132,9 +132,9 @@ impl State {
                 let other = self.offer.as_ref().is_none_or(|known| *known != offer);
                 if other {
                     let settings = Settings::new(&offer, self.settings.as_ref());
-                    let restored = self.restore.take();
+                    let restored = self.restore.take_if(|(model, _)| *model == offer.model);
                     self.settings = settings.map(|settings| match restored {
-                        Some(saved) => settings.with(&saved, &offer),
+                        Some((_, saved)) => settings.with(&saved, &offer),
                         None => settings,
                     });
                     self.offer = Some(offer);

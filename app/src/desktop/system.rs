@@ -14,9 +14,11 @@ use eframe::egui;
 
 use super::{App, kept};
 use crate::Registry;
-use crate::engine::{Engine, Setup};
+use crate::engine::{Engine, Setup, Waker, Wishes};
 use crate::error::{Exit, Failure, Result};
-use crate::shelf::Shelf;
+use crate::library;
+use crate::library::keeper::{self, Keeper};
+use crate::shelf::{Place, Shelf};
 
 /// Wakes closer together than this share a frame; nobody sees the difference, and the processor is the sampler's.
 const FRAME: Duration = Duration::from_millis(33);
@@ -45,9 +47,14 @@ pub fn run(registry: Registry) -> Result<Exit> {
         opened.end();
         let ctx = creation.egui_ctx.clone();
         let waker = Arc::new(move || ctx.request_repaint_after(FRAME));
-        let engine = Rc::new(Engine::start(Setup::usual(registry.clone()), waker)?);
+        let keeper = Keeper::start(keeping(registry.clone()), Arc::clone(&waker) as Waker)?;
+        let (left, shelf) = (kept::usual(), Shelf::usual(true));
+        let is_here = |name: &String| shelf.find(name).is_ok_and(|model| shelf.place(&model) != Place::Away);
+        let wishes = Wishes { model: left.model.filter(is_here), ..left.preferences.wishes() };
+        let engine = Rc::new(Engine::start(Setup::usual(registry.clone(), wishes), waker)?);
         let engine = Rc::clone(kept.get_or_init(|| engine));
-        let app = App::new(&creation.egui_ctx, engine, Box::new(open_folder)).with_hub(Shelf::usual(true).hub);
+        let app = App::new(&creation.egui_ctx, engine, Box::new(open_folder)).with_hub(shelf.hub);
+        let app = app.with_library(keeper);
         let app = app.offering(&creation.egui_ctx, registry);
         let app = match kept::usual_place() {
             Some(file) => app.remembering(&creation.egui_ctx, file),
@@ -70,6 +77,12 @@ pub fn run(registry: Registry) -> Result<Exit> {
             None => panic::resume_unwind(panic),
         },
     }
+}
+
+/// The library as users have it.
+fn keeping(registry: Registry) -> keeper::Setup {
+    let cache = library::cache_folder().ok().map(|folder| folder.join("library"));
+    keeper::Setup { folders: vec![library::default_folder().path], cache, registry }
 }
 
 /// The program's icon.

@@ -1,7 +1,6 @@
 //! A model as the engine sees it.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -53,11 +52,11 @@ pub trait Model: Send {
 /// How a model is opened, by its name or folder.
 pub type Open = Box<dyn FnMut(&str) -> Result<Box<dyn Model>> + Send>;
 
-/// Opens pipelines with what `registry` offers; the hashes of weight files are remembered in `cache`.
-pub fn open_pipeline(registry: Registry, cache: Option<PathBuf>) -> Open {
+/// Opens pipelines with what `registry` offers, each as `opening` says but for its name.
+pub fn open_pipeline(registry: Registry, opening: Opening) -> Open {
     Box::new(move |model| {
-        let opening = Shelf::usual(true).over(Opening::named(model, cache.as_deref()));
-        Ok(Box::new(registry.open(&opening)?))
+        let opening = Opening { model: model.to_owned(), ..opening.clone() };
+        Ok(Box::new(registry.open(&Shelf::usual(true).over(opening))?))
     })
 }
 

@@ -9,6 +9,7 @@ use flowline_sampler::Schedule;
 
 use crate::args::listed_sigmas;
 use crate::library::atomic::{Named, Whole};
+use crate::places::{self, Kind};
 use crate::{Failure, Result};
 
 /// The longest list that is read from a file, bytes.
@@ -49,12 +50,7 @@ impl NamedSchedules {
     /// If the system knows no folder for configuration.
     pub fn usual() -> Result<Self> {
         let none = || Failure::new("this user has no folder for configuration", "set XDG_CONFIG_HOME to one");
-        // Without HOME the system's user list might know a folder, but somebody took HOME away for a reason.
-        let given = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        if cfg!(unix) && !given("HOME") && !given("XDG_CONFIG_HOME") {
-            return Err(none());
-        }
-        Ok(Self::of(dirs::config_dir().ok_or_else(none)?.join("flowline").join("schedules")))
+        Ok(Self::of(places::of_program(Kind::Config).map_err(|_| none())?.join("schedules")))
     }
 
     /// Those in `folder`, which is created when the first is kept.

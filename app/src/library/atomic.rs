@@ -85,12 +85,21 @@ impl Whole {
     /// # Errors
     /// What `content` or the system says; nothing is left behind then.
     pub fn write(folder: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Self> {
+        let whole = Self::quickly(folder, content)?;
+        whole.0.as_file().sync_all()?;
+        Ok(whole)
+    }
+
+    /// As [`Whole::write`], but the system brings it to the disk when it likes: for what can be made again.
+    ///
+    /// # Errors
+    /// As [`Whole::write`].
+    pub fn quickly(folder: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Self> {
         let file = nameless(folder)?;
         let mut buffer = BufWriter::new(file.as_file());
         content(&mut buffer)?;
         buffer.flush()?;
         drop(buffer);
-        file.as_file().sync_all()?;
         Ok(Self(file))
     }
 

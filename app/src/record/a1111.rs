@@ -11,7 +11,7 @@
 use flowline_model::Request;
 
 use super::reading::{Field, Reading};
-use super::{Found, Source, Texts, flowline, names};
+use super::{Found, Source, Texts, flowline, names, sd_cpp};
 use crate::error::Result;
 
 /// The keyword of the chunk, also used by programs that put JSON there.
@@ -30,9 +30,9 @@ const FIELDS: &[(&str, Field)] = &[
     ("Sampler", Field::Sampler),
     ("Schedule type", Field::Schedule),
     ("CFG scale", Field::Cfg),
-    // Forge; stable-diffusion.cpp.
+    // Forge.
     ("Distilled CFG Scale", Field::Guidance),
-    ("Guidance", Field::Guidance),
+    ("RNG", Field::Rng),
 ];
 
 /// Writes `request`, with its canonical `json` as the last value. Quoted, that value can break out of nothing; unquoted,
@@ -73,35 +73,68 @@ fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Reads such a text, if the chunk holds one.
+/// Reads such a text, if there is one.
 pub(super) fn read(name: &str, texts: &Texts<'_>) -> Option<Result<Found>> {
-    let text = texts.get(KEYWORD)?.trim();
-    let (above, last) = text.rsplit_once('\n').unwrap_or(("", text));
-    let settings = settings(last);
-    // A JSON record of another program may hold text of this form in its prompt.
-    if settings.len() < ENOUGH || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
-        return None;
-    }
-    if let Some((_, own)) = settings.iter().find(|(key, _)| key == OWN_KEY) {
+    let text = Text::find(texts)?;
+    if let Some(own) = text.setting(OWN_KEY) {
         return Some(flowline::request(name, own).map(Found::own));
     }
-    let mut reading = Reading::default();
-    let (prompt, negative) = prompts(above);
-    reading.take(Field::Prompt, "prompt", &prompt);
-    if !negative.is_empty() {
-        reading.take(Field::NegativePrompt, "negative prompt", &negative);
-    }
-    let mut source = Source::A1111;
-    for (key, value) in &settings {
-        if key == "Version" && value.starts_with("stable-diffusion.cpp") {
-            source = Source::StableDiffusionCpp;
+    Some(Ok(Found { source: Source::A1111, request: None, reading: text.reading(&[]) }))
+}
+
+/// Such a text, taken apart.
+pub(super) struct Text {
+    prompt: String,
+    negative: String,
+    /// In the order they stand there.
+    settings: Vec<(String, String)>,
+}
+
+impl Text {
+    /// The text under `parameters`, or in the EXIF user comment, where some converters put it.
+    pub(super) fn find(texts: &Texts<'_>) -> Option<Self> {
+        let text = texts.get(KEYWORD).or(texts.comment)?.trim();
+        let (above, last) = text.rsplit_once('\n').unwrap_or(("", text));
+        let settings = settings(last);
+        // A JSON record of another program may hold text of this form in its prompt.
+        if settings.len() < ENOUGH || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+            return None;
         }
-        match FIELDS.iter().find(|(name, _)| name == key) {
-            Some((_, field)) => reading.take(*field, key, value),
-            None => reading.leave(key, value, ""),
-        }
+        let (prompt, negative) = prompts(above);
+        Some(Self { prompt, negative, settings })
     }
-    Some(Ok(Found { source, request: None, reading }))
+
+    /// The setting of that name.
+    pub(super) fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What it says; `more` are names that only its writer uses. What stands in a setting goes before what stands above.
+    pub(super) fn reading(&self, more: &[(&str, Field)]) -> Reading {
+        let mut reading = Reading::default();
+        let fields = || more.iter().chain(FIELDS);
+        let named = |field| fields().any(|(name, known)| *known == field && self.setting(name).is_some());
+        if !named(Field::Prompt) {
+            reading.take(Field::Prompt, "prompt", &self.prompt);
+        }
+        if !named(Field::NegativePrompt) && !self.negative.is_empty() {
+            reading.take(Field::NegativePrompt, "negative prompt", &self.negative);
+        }
+        for (key, value) in &self.settings {
+            match fields().find(|(name, _)| name == key) {
+                Some((_, field)) => reading.take(*field, key, value),
+                None => reading.leave(key, value, ""),
+            }
+        }
+        for (field, name, text) in
+            [(Field::Prompt, "prompt", &self.prompt), (Field::NegativePrompt, "negative prompt", &self.negative)]
+        {
+            if named(field) && !text.is_empty() {
+                reading.leave(&format!("{name} with styles"), text, "");
+            }
+        }
+        reading
+    }
 }
 
 /// Whether the last line of `text` holds settings.
@@ -152,7 +185,7 @@ fn settings(line: &str) -> Vec<(String, String)> {
 /// A quoted value up to its closing quote, unquoted; or stable-diffusion.cpp's record, which is not quoted and reaches to
 /// the end of the line. And what follows.
 fn json_value<'t>(key: &str, value: &'t str) -> Option<(String, &'t str)> {
-    if key == "SDCPP" && value.starts_with('{') {
+    if key == sd_cpp::OBJECT && value.starts_with('{') {
         return Some((value.to_owned(), ""));
     }
     if !value.starts_with('"') {

@@ -1,5 +1,8 @@
 //! ComfyUI's record: the graph that was run, under `prompt`: `{"3": {"class_type": "KSampler", "inputs": {...}}, ...}`.
 //! An input is a value or a link `["4", 0]` to another node's output (`comfy/sd.py`, `nodes.py`, `execution.py` there).
+//! Where only the editor's graph is there, under `workflow`, it is brought into this form first.
+
+mod workflow;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -26,7 +29,16 @@ const INPUTS: &[(&str, Field)] = &[
 /// Inputs that hold a text: the plain encoder's, FLUX's and SD3's, and those of nodes that only hold a text.
 const TEXTS: &[&str] = &["text", "t5xxl", "clip_l", "string", "value", "prompt"];
 
+/// Inputs that name the file of a model.
+const MODELS: &[&str] = &["unet_name", "ckpt_name", "lora_name", "vae_name", "clip_name", "clip_name1", "clip_name2"];
+
 struct Graph(Map<String, Value>);
+
+/// A value, and the node and the input that it is written into.
+struct Written<'g> {
+    text: String,
+    place: (&'g str, &'g str),
+}
 
 /// Reads ComfyUI's record.
 pub(super) fn read(name: &str, texts: &Texts<'_>) -> Option<Result<Found>> {
@@ -36,6 +48,20 @@ pub(super) fn read(name: &str, texts: &Texts<'_>) -> Option<Result<Found>> {
     }
     let graph = match object(name, "prompt", text) {
         Ok(graph) => Graph(graph),
+        Err(failure) => return Some(Err(failure)),
+    };
+    let sampler = graph.sampler()?;
+    Some(Ok(Found { source: Source::ComfyUi, request: None, reading: graph.reading(sampler) }))
+}
+
+/// Reads the editor's graph.
+pub(super) fn read_workflow(name: &str, texts: &Texts<'_>) -> Option<Result<Found>> {
+    let text = texts.get("workflow")?.trim_start();
+    if !text.starts_with('{') {
+        return None;
+    }
+    let graph = match object(name, "workflow", text) {
+        Ok(workflow) => Graph(workflow::graph(&workflow)),
         Err(failure) => return Some(Err(failure)),
     };
     let sampler = graph.sampler()?;
@@ -58,28 +84,45 @@ impl Graph {
 
     fn reading(&self, sampler: &str) -> Reading {
         let mut reading = Reading::default();
+        let mut taken = Vec::new();
         for (field, input) in [(Field::Prompt, "positive"), (Field::NegativePrompt, "negative")] {
-            if let Some(text) = self.text(sampler, input) {
+            if let Some(Written { text, place }) = self.text(sampler, input) {
                 reading.take(field, input, &text);
+                taken.push(place);
             }
         }
         let upstream = self.upstream(sampler);
         for (input, field) in INPUTS {
-            let written = upstream.iter().find_map(|id| self.value(id, input));
-            if let Some(written) = written {
-                reading.take(*field, input, &written);
+            if let Some(Written { text, place }) = upstream.iter().find_map(|id| self.value(id, input)) {
+                reading.take(*field, input, &text);
+                taken.push(place);
             }
         }
         let nodes = self.0.len();
         reading.leave("workflow", &format!("{nodes} nodes"), "only the sampler and what feeds it is read");
-        for (input, value) in upstream.iter().filter_map(|id| self.model(id)) {
-            reading.leave(input, &value, "");
-        }
+        self.leave_rest(&upstream, &taken, &mut reading);
         reading
     }
 
+    /// Reports the values in nodes that were looked at and are not taken over: models by the input alone, all else with
+    /// the node's kind.
+    fn leave_rest(&self, upstream: &[&str], taken: &[(&str, &str)], reading: &mut Reading) {
+        for id in upstream {
+            let inputs = self.0.get(*id).and_then(|node| node.get("inputs")).and_then(Value::as_object);
+            for (input, value) in inputs.into_iter().flatten() {
+                let is_taken = taken.contains(&(*id, input.as_str()));
+                let is_whole = input == "denoise" && value.as_f64() == Some(1.0);
+                let Some(value) = scalar(value).filter(|_| !is_taken && !is_whole) else { continue };
+                match MODELS.contains(&input.as_str()) {
+                    true => reading.leave(input, &value, ""),
+                    false => reading.leave(&format!("{}.{input}", self.class(id)), &value, ""),
+                }
+            }
+        }
+    }
+
     /// The text that conditions `sampler` through `input`, or through its guider's input of that name.
-    fn text(&self, sampler: &str, input: &str) -> Option<String> {
+    fn text<'g>(&'g self, sampler: &'g str, input: &'g str) -> Option<Written<'g>> {
         let through_guider = self.link(sampler, "guider").and_then(|guider| {
             let single = || self.link(guider, "conditioning").filter(|_| input == "positive");
             self.link(guider, input).or_else(single)
@@ -96,18 +139,14 @@ impl Graph {
     }
 
     /// A value written into a node, or into the node it is linked to.
-    fn value(&self, id: &str, input: &str) -> Option<String> {
-        let value = self.input(id, input)?;
-        scalar(value).or_else(|| {
+    fn value<'g>(&'g self, id: &'g str, input: &'g str) -> Option<Written<'g>> {
+        let written = |id: &'g str, input: &'g str| {
+            Some(Written { text: self.input(id, input).and_then(scalar)?, place: (id, input) })
+        };
+        written(id, input).or_else(|| {
             let linked = self.link(id, input)?;
-            std::iter::once(&input).chain(TEXTS).find_map(|input| self.input(linked, input).and_then(scalar))
+            std::iter::once(&input).chain(TEXTS).find_map(|input| written(linked, input))
         })
-    }
-
-    /// The name of a model file that a node loads.
-    fn model(&self, id: &str) -> Option<(&'static str, String)> {
-        let inputs = ["unet_name", "ckpt_name", "lora_name", "vae_name"];
-        inputs.into_iter().find_map(|input| Some((input, self.input(id, input).and_then(scalar)?)))
     }
 
     /// The node itself and all that feed it, nearest first. A graph with a circle ends too.

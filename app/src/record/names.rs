@@ -1,6 +1,6 @@
 //! What other programs call samplers and schedules: what the catalogue does not know by itself.
 
-use flowline_model::Latents;
+use flowline_model::{Latents, Rng};
 use flowline_sampler::catalog::{Choice, Samplers};
 
 /// Our name, and what others call it: k-diffusion and its users, diffusers, stable-diffusion.cpp.
@@ -33,6 +33,14 @@ pub(super) fn schedule(written: &str) -> Result<(), &'static str> {
     match PLAIN_SCHEDULES.iter().any(|plain| same(plain, written)) {
         true => Ok(()),
         false => Err("no schedule here means the same; the model's own is used"),
+    }
+}
+
+/// The source of noise of that name: of all that others have, PyTorch's on the CPU is here too.
+pub(super) fn rng(written: &str) -> Result<Rng, &'static str> {
+    match same(written, "cpu") {
+        true => Ok(Rng::TorchCpu),
+        false => Err("this source of noise is not here: the same seed makes another picture"),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The text chunks of a PNG, found without decoding a pixel (PNG specification, third edition, 5 and 11.3.3).
+//! The text chunks of a PNG and its EXIF data, found without decoding a pixel (PNG specification, third edition, 5,
+//! 11.3.3 and 11.3.4.5).
 //!
 //! Whoever wrote the file may be careless or hostile: lengths are checked against the file before anything is allocated,
 //! checksums of text are verified, and all text together, packed or not, may not exceed [`TEXT_LIMIT`].
@@ -23,6 +24,8 @@ pub(super) struct Contents {
     pub(super) size: (u32, u32),
     /// Keyword and text, in file order.
     pub(super) text: Vec<(String, String)>,
+    /// What the `eXIf` chunk holds; empty where there is none.
+    pub(super) exif: Vec<u8>,
 }
 
 /// Length and type of a chunk.
@@ -59,13 +62,17 @@ impl<R: Read + Seek> Scan<'_, R> {
             return Err(Failure::new(format!("{} is not a PNG", self.name), hint));
         }
         let size = self.size()?;
-        let mut text = Vec::new();
+        let (mut text, mut exif) = (Vec::new(), Vec::new());
         for _ in 0..CHUNK_LIMIT {
             let Header { length, kind } = self.header()?;
             match &kind {
-                b"IEND" => return Ok(Contents { size, text }),
+                b"IEND" => return Ok(Contents { size, text, exif }),
+                b"eXIf" => {
+                    exif = self.checked_data(length, kind)?;
+                    self.spend(exif.len())?;
+                }
                 b"tEXt" | b"zTXt" | b"iTXt" => {
-                    let data = self.text_data(length, kind)?;
+                    let data = self.checked_data(length, kind)?;
                     let entry = match &kind {
                         b"tEXt" => Some(split(&data)).map(|(keyword, text)| Ok((keyword, latin1_or_utf8(text)))),
                         b"zTXt" => self.packed(&data),
@@ -112,8 +119,8 @@ impl<R: Read + Seek> Scan<'_, R> {
         Ok(Header { length: length as usize, kind })
     }
 
-    /// The data of a text chunk, its checksum verified.
-    fn text_data(&mut self, length: usize, kind: [u8; 4]) -> Result<Vec<u8>> {
+    /// The data of a chunk that is read, its checksum verified.
+    fn checked_data(&mut self, length: usize, kind: [u8; 4]) -> Result<Vec<u8>> {
         if length > self.budget {
             return Err(self.too_much());
         }

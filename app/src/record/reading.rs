@@ -33,6 +33,8 @@ pub(super) enum Field {
     Schedule,
     Guidance,
     Cfg,
+    /// Where the noise comes from.
+    Rng,
 }
 
 impl Field {
@@ -49,6 +51,7 @@ impl Field {
             Self::Schedule => "schedule",
             Self::Guidance => "guidance",
             Self::Cfg => "cfg",
+            Self::Rng => "rng",
         }
     }
 }
@@ -114,6 +117,11 @@ impl Reading {
                 return Ok(meaning);
             }
             Field::Schedule => names::schedule(written)?,
+            Field::Rng => {
+                let rng = names::rng(written)?;
+                draft.rng = Some(rng);
+                return Ok(rng.to_string());
+            }
         }
         Ok(written.to_owned())
     }

@@ -87,7 +87,7 @@ fn every_bench_is_reached_by_keyboard_alone() {
     window.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num1);
     window.harness.run();
     assert!(window.shows("Make picture"));
-    window.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num2);
+    window.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num3);
     window.harness.run();
     for (bench, shows) in
         [("Verify", "Prove all samplers"), ("Schedule editor", "Point in hand"), ("Playground", "The flow")]

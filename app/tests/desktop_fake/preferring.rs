@@ -57,7 +57,7 @@ fn the_window_opens_as_it_was_left() {
 fn themes_and_scales_are_taken_on_at_once_and_kept() {
     let home = home();
     let mut first = window(&home);
-    first.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num3);
+    first.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num4);
     first.harness.run();
     for (name, theme) in [("Light", Theme::Light), ("Dark", Theme::Dark), ("Light", Theme::Light)] {
         first.choose("Theme", name);
