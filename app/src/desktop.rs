@@ -54,6 +54,8 @@ use theme::GRID;
 
 /// The keys that make a picture.
 const MAKE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Enter);
+/// The keys that finish a picture with the best so far.
+const STOP: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Period);
 
 /// What a panel asks for.
 #[derive(Clone, Debug, PartialEq)]

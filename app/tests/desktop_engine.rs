@@ -209,6 +209,8 @@ fn a_picture_is_saved_before_anybody_hears_of_it() {
                 making += queue.entries.iter().filter(|entry| entry.state == JobState::Making).count();
                 return None;
             }
+            // Its run, for the laboratory.
+            Event::Laboratory(_) => return None,
             Event::Models(_) => "models",
             Event::Ready(_) => "ready",
             Event::Began(_) => "began",

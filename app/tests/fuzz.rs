@@ -17,7 +17,10 @@ fn no_record_stops_the_reader() {
             r#"{"3":{"class_type":"KSampler","inputs":{"seed":5,"steps":20,"cfg":7.5,"sampler_name":"euler"}}}"#,
         ),
         ("invokeai_metadata", r#"{"positive_prompt":"a boat","seed":5,"steps":20,"width":64,"height":32}"#),
-        ("workflow", r#"{"nodes":[{"id":3,"type":"KSampler","widgets_values":[5,"fixed",20]}],"links":[[1,4,0,3,0,"M"]]}"#),
+        (
+            "workflow",
+            r#"{"nodes":[{"id":3,"type":"KSampler","widgets_values":[5,"fixed",20]}],"links":[[1,4,0,3,0,"M"]]}"#,
+        ),
         (
             "XML:com.adobe.xmp",
             r#"<x xmp:CreatorTool="Draw Things"><exif:UserComment><rdf:li>{"c":"&#97; boat"}</rdf:li></exif:UserComment>"#,

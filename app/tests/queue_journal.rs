@@ -47,6 +47,13 @@ fn after_a_crash(mut snapshot: Snapshot) -> Snapshot {
     snapshot
 }
 
+/// A folder for one of thousands of journals: in memory, where the system has such a place.
+fn fleeting_folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.or_else(|_| tempfile::tempdir()).expect("a folder")
+}
+
 fn journal(folder: &Path) -> PathBuf {
     folder.join("journal")
 }
@@ -218,11 +225,11 @@ fn without_a_folder_the_queue_does_the_same_and_forgets() {
 
 #[test]
 fn a_journal_that_was_cut_anywhere_holds_every_line_before_and_the_rest_is_set_aside() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fleeting_folder();
     let states = written(folder.path());
     let whole = fs::read(journal(folder.path())).unwrap();
     for cut in 0..whole.len() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = fleeting_folder();
         fs::write(journal(folder.path()), &whole[..cut]).unwrap();
         let queue = Queue::open(folder.path()).unwrap();
         let before = states.iter().rev().find(|(length, _)| *length <= cut);
@@ -239,12 +246,12 @@ fn a_journal_that_was_cut_anywhere_holds_every_line_before_and_the_rest_is_set_a
 
 #[test]
 fn a_journal_with_a_flipped_byte_loses_the_lines_it_hits_and_no_other() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fleeting_folder();
     written(folder.path());
     let whole = fs::read(journal(folder.path())).unwrap();
     let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
     let found = |bytes: &[u8]| {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = fleeting_folder();
         fs::write(journal(folder.path()), bytes).unwrap();
         let queue = Queue::open(folder.path()).unwrap();
         (queue.snapshot(), queue.warnings().len())
@@ -252,9 +259,11 @@ fn a_journal_with_a_flipped_byte_loses_the_lines_it_hits_and_no_other() {
     let mut begin = 0;
     for (number, line) in lines.iter().enumerate() {
         let end = begin + line.len();
-        // Every bit of a few bytes, and the break at the end, which joins two lines.
-        let places = [begin, begin + 7, begin + 8, begin + 9, begin + line.len() / 2, end - 2, end - 1];
-        for (place, bit) in places.into_iter().flat_map(|place| (0..8).map(move |bit| (place, bit))) {
+        // Every bit of a byte in the middle, and one of bytes with a meaning of their own: the break at the end, which
+        // joins two lines, among them.
+        let middle = (0..8).map(|bit| (begin + line.len() / 2, bit));
+        let meaning = [begin, begin + 7, begin + 8, begin + 9, end - 2, end - 1].map(|place| (place, place % 8));
+        for (place, bit) in middle.chain(meaning) {
             let mut flipped = whole.clone();
             flipped[place] ^= 1 << bit;
             let lost = if place == end - 1 { number..number + 2 } else { number..number + 1 };

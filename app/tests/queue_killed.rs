@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use flowline::engine::{Backend, Command as Say, Engine, Event, Keeping, Setup, UsersStock, make_grids, open_pipeline};
 use flowline::library::{Destination, Library, SaveOptions};
-use flowline::queue::{Ask, Job, JobState, Pause, Queue, Task};
+use flowline::queue::{Ask, Ended, GridJob, Job, JobState, Pause, Queue, Task};
 use flowline::{Registry, record};
 use flowline_model::{Draft, Event as Made, Opening};
 
@@ -80,21 +80,21 @@ fn a_program_that_is_given_a_place_works_its_queue_off() {
                     let waits = queue.entries.iter().any(|entry| !entry.is_over());
                     match queue.paused {
                         Some(Pause::Crash) => {
-                            println!("paused");
+                            eprintln!("paused");
                             engine.send(Say::Queue(Ask::GoOn));
                         }
                         Some(other) => panic!("paused: {other:?}"),
                         None if !waits && !queue.entries.is_empty() => {
-                            println!("over");
+                            eprintln!("over");
                             return;
                         }
                         None => {}
                     }
                 }
-                Event::Began(id) => println!("began {id}"),
-                Event::Made(Made::Step(step)) => println!("step {}", step.taken),
-                Event::Picture(_, saved) => println!("picture {}", saved.expect("it is saved").display()),
-                Event::Made(Made::Decoding { .. }) => println!("decoding"),
+                Event::Began(id) => eprintln!("began {id}"),
+                Event::Made(Made::Step(step)) => eprintln!("step {}", step.taken),
+                Event::Picture(_, saved) => eprintln!("picture {}", saved.expect("it is saved").display()),
+                Event::Made(Made::Decoding { .. }) => eprintln!("decoding"),
                 Event::Failed(failure) => panic!("{failure}"),
                 _ => {}
             }
@@ -107,12 +107,13 @@ fn begin(place: &Path) -> Child {
     let words = ["--exact", "a_program_that_is_given_a_place_works_its_queue_off", "--nocapture"];
     let mut program = Command::new(std::env::current_exe().expect("this program"));
     program.args(words).env(PLACE, place).env("HOME", place).env("XDG_CACHE_HOME", place.join("cache"));
-    program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("it starts")
+    // The test harness speaks on stdout.
+    program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
 }
 
-/// What it says until its end, but for what the test harness says.
+/// What it says until its end.
 fn heard(child: &mut Child) -> impl Iterator<Item = String> + use<> {
-    let output = BufReader::new(child.stdout.take().expect("a pipe"));
+    let output = BufReader::new(child.stderr.take().expect("a pipe"));
     output.lines().map(|line| line.expect("text"))
 }
 
@@ -268,4 +269,27 @@ fn two_programs_on_one_queue_make_every_picture_once() {
         said.iter().map(|said| said.iter().filter(|line| line.starts_with("began")).count()).collect();
     assert_eq!(began.iter().sum::<usize>() as u64, JOBS, "{began:?}");
     assert!(!said.iter().flatten().any(|line| line == "paused"), "nobody crashed");
+}
+
+#[test]
+fn a_whole_grid_is_one_entry_and_goes_on_after_a_kill() {
+    let place = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(place.path().join("pictures")).expect("a folder for pictures");
+    let lab = place.path().join("lab");
+    let words = "a house by the sea|-W|32|-H|32|--cfg|1|-s|1,2|--axis|steps=1,2,60|-o";
+    let words = words.split('|').map(str::to_owned).chain([lab.display().to_string()]).collect();
+    let queue = Queue::open(&place.path().join("queue")).expect("a queue");
+    queue.ask(Ask::Add(vec![Task::Grid(GridJob { words })])).expect("it is written down");
+    let mut child = begin(place.path());
+    assert!(heard(&mut child).any(|line| line.starts_with("picture")), "a cell is made");
+    child.kill().expect("it works or is done");
+    child.wait().expect("it is gone");
+    let mut child = begin(place.path());
+    let said: Vec<String> = heard(&mut child).collect();
+    assert!(child.wait().expect("it ends").success(), "{said:?}");
+    let cells = std::fs::read_dir(lab.join("cells")).expect("rows").count();
+    assert_eq!((cells, lab.join("results.csv").is_file(), lab.join("sheet.png").is_file()), (6, true, true));
+    queue.ask(Ask::Look).expect("it is read");
+    let states: Vec<_> = queue.snapshot().entries.iter().map(|entry| entry.state.clone()).collect();
+    assert_eq!(states, [JobState::Done(Ended::Whole)]);
 }

@@ -72,7 +72,6 @@ impl Create {
                 })
             });
         });
-        queue.show(ui, state, actions);
         let foot = egui::Frame::new().fill(palette.panel).inner_margin(margin);
         let foot = egui::Panel::bottom("foot").resizable(false).frame(foot).show(ui, |ui| {
             messages::show(ui, state, actions);
@@ -89,6 +88,7 @@ impl Create {
             ui.ctx().request_discard("the foot has grown or shrunk");
         }
         progress::bar(ui, area, state.work.as_ref());
+        queue.show(ui, state, actions);
         let middle = egui::Frame::new().fill(palette.canvas).inner_margin(margin);
         egui::CentralPanel::default().frame(middle).show(ui, |ui| canvas.show(ui, state));
     }

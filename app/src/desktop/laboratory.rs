@@ -55,7 +55,7 @@ impl Bench {
         match self {
             Self::Playground => "Playground",
             Self::Verify => "Verify",
-            Self::Schedule => "Schedule",
+            Self::Schedule => "Schedule editor",
             Self::SideBySide => "Side by side",
             Self::Scrubber => "Scrubber",
         }
@@ -168,7 +168,7 @@ impl Laboratory {
             Bench::Verify => self.verify.show(ui, actions),
             Bench::Schedule => self.schedule.show(ui, actions),
             Bench::SideBySide => self.compare.show(ui, state, actions),
-            Bench::Scrubber => self.scrubber.show(ui, state, actions),
+            Bench::Scrubber => self.scrubber.show(ui, actions),
         }
     }
 

@@ -23,7 +23,8 @@ pub fn show(ui: &mut Ui, work: &Work, actions: &mut Vec<Action>) {
                 ("Stop", "Finish now with the best picture so far", Ending::Best),
             ] {
                 let button = ui.add_enabled(!late, egui::Button::new(name)).on_hover_text(meaning);
-                if button.clicked() {
+                let keys = ending == Ending::Best && ui.input_mut(|input| input.consume_shortcut(&super::STOP));
+                if button.clicked() || (keys && !late) {
                     actions.push(Action::End(ending));
                 }
             }

@@ -6,8 +6,9 @@ use super::page::Page;
 use super::theme::{self, GRID};
 
 /// What the keys do, beside those that lead to pages.
-const KEYS: [(&str, &str); 13] = [
+const KEYS: [(&str, &str); 14] = [
     ("Ctrl+Enter", "Make the picture"),
+    ("Ctrl+.", "Finish it now with the best so far"),
     ("Escape", "Close what is open"),
     ("Up, Down", "Prompts of before, at the prompt's start and end"),
     ("Ctrl+Z, Ctrl+Shift+Z", "Take back what was typed, and not"),

@@ -12,12 +12,14 @@ use crate::queue::Queue;
 /// A queue that a slow reader cannot make grow: of previews and byte counts only the newest is kept.
 pub(super) struct Mailbox {
     events: Mutex<VecDeque<Event>>,
+    /// Held by whoever tells how the queue stands, so that what is told last is the newest.
+    telling: Mutex<()>,
     waker: Waker,
 }
 
 impl Mailbox {
     pub(super) fn new(waker: Waker) -> Self {
-        Self { events: Mutex::new(VecDeque::new()), waker }
+        Self { events: Mutex::new(VecDeque::new()), telling: Mutex::new(()), waker }
     }
 
     /// Adds an event and wakes the reader.
@@ -35,6 +37,7 @@ impl Mailbox {
 
     /// Tells how the queue stands, and what should be said about it.
     pub(super) fn post_queue(&self, queue: &Queue) {
+        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
         for warning in queue.warnings() {
             self.post(Event::Made(Made::Warning(warning)));
         }

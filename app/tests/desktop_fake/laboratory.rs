@@ -89,7 +89,8 @@ fn every_bench_is_reached_by_keyboard_alone() {
     assert!(window.shows("Make picture"));
     window.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num3);
     window.harness.run();
-    for (bench, shows) in [("Verify", "Prove all samplers"), ("Schedule", "Point in hand"), ("Playground", "The flow")]
+    for (bench, shows) in
+        [("Verify", "Prove all samplers"), ("Schedule editor", "Point in hand"), ("Playground", "The flow")]
     {
         window.harness.get_by_label(bench).focus();
         window.harness.run();

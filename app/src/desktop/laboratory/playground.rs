@@ -135,14 +135,14 @@ impl Playground {
         let (Some(before), Some(last)) = (self.playing, self.last()) else { return };
         let now = ctx.input(|input| input.time);
         let since = now - before;
-        if since >= MOMENT {
-            // Whoever comes back after a while goes on from where it was.
-            let since = since.min(4.0 * MOMENT);
-            self.position = (self.position + since * last / WHOLE_WAY).min(last);
-            self.playing = (self.position < last).then_some(now);
+        if since < MOMENT {
+            return ctx.request_repaint_after_secs((MOMENT - since) as f32);
         }
+        // Whoever comes back after a while goes on from where it was.
+        self.position = (self.position + since.min(2.0 * MOMENT) * last / WHOLE_WAY).min(last);
+        self.playing = (self.position < last).then_some(now);
         if self.playing.is_some() {
-            ctx.request_repaint_after_secs((MOMENT - since).clamp(0.001, MOMENT) as f32);
+            ctx.request_repaint_after_secs(MOMENT as f32);
         }
     }
 

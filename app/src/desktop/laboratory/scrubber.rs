@@ -13,7 +13,6 @@ use super::slide::Slide;
 use super::{Surroundings, complain, controls, explain, stage};
 use crate::desktop::controls::{count, heading, number, primary, row, selection};
 use crate::desktop::settings::{CFG, MOST_STEPS, Selection};
-use crate::desktop::state::State;
 use crate::desktop::theme::{self, GRID};
 use crate::engine::Job;
 use crate::engine::laboratory::{Ask, LARGEST_RUN, Moment, Run, View};
@@ -177,7 +176,7 @@ impl Scrubber {
     }
 
     /// Draws the bench.
-    pub fn show(&self, ui: &mut Ui, state: &State, actions: &mut Vec<super::Action>) {
+    pub fn show(&self, ui: &mut Ui, actions: &mut Vec<super::Action>) {
         let Some(run) = &self.run else {
             controls(ui, |ui| {
                 heading(ui, "Last run");
@@ -192,7 +191,7 @@ impl Scrubber {
         controls(ui, |ui| {
             self.figures(ui, run);
             ui.add_space(GRID);
-            self.branching(ui, run, state, actions);
+            self.branching(ui, run, actions);
         });
         stage(ui, |ui| {
             let room = ui.available_size();
@@ -237,7 +236,7 @@ impl Scrubber {
         });
     }
 
-    fn branching(&self, ui: &mut Ui, run: &Run, state: &State, actions: &mut Vec<super::Action>) {
+    fn branching(&self, ui: &mut Ui, run: &Run, actions: &mut Vec<super::Action>) {
         heading(ui, "Branch here");
         let mut chosen = self.chosen.clone();
         let label = ui.label("Prompt");
@@ -256,7 +255,7 @@ impl Scrubber {
         if chosen != self.chosen {
             actions.push(super::Action::Scrubber(Action::Choose(Box::new(chosen))));
         }
-        let branch = self.branch(run).filter(|_| state.work.is_none() && !self.chosen.prompt.trim().is_empty());
+        let branch = self.branch(run).filter(|_| !self.chosen.prompt.trim().is_empty());
         let text = format!("Branch after step {}", self.at);
         if primary(ui, &text, "", branch.is_some()).clicked()
             && let Some(job) = branch

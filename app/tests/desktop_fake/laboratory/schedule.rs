@@ -19,7 +19,7 @@ fn used(laboratory: &mut Laboratory) -> Vec<f64> {
 
 #[test]
 fn any_schedule_of_the_catalogue_can_be_begun_with() {
-    let mut laboratory = Laboratory::at("Schedule");
+    let mut laboratory = Laboratory::at("Schedule editor");
     laboratory.window.set("Steps", 5.0);
     laboratory.window.choose("Schedule", "karras");
     let plan = Plan { steps: 5, image_tokens: 4096 };
@@ -29,7 +29,7 @@ fn any_schedule_of_the_catalogue_can_be_begun_with() {
 
 #[test]
 fn a_point_moves_between_its_neighbours_and_no_further() {
-    let mut laboratory = Laboratory::at("Schedule");
+    let mut laboratory = Laboratory::at("Schedule editor");
     laboratory.window.set("Steps", 4.0);
     laboratory.window.choose("Schedule", "uniform");
     laboratory.window.set("Point", 2.0);
@@ -44,7 +44,7 @@ fn a_point_moves_between_its_neighbours_and_no_further() {
 
 #[test]
 fn points_are_dragged_with_the_pointer() {
-    let mut laboratory = Laboratory::at("Schedule");
+    let mut laboratory = Laboratory::at("Schedule editor");
     laboratory.window.set("Steps", 4.0);
     laboratory.window.choose("Schedule", "uniform");
     let harness = &mut laboratory.window.harness;
@@ -68,7 +68,7 @@ fn points_are_dragged_with_the_pointer() {
 
 #[test]
 fn points_are_moved_by_arrow_keys() {
-    let mut laboratory = Laboratory::at("Schedule");
+    let mut laboratory = Laboratory::at("Schedule editor");
     laboratory.window.set("Steps", 4.0);
     laboratory.window.choose("Schedule", "uniform");
     laboratory.window.set("Point", 1.0);
@@ -87,7 +87,7 @@ fn points_are_moved_by_arrow_keys() {
 
 #[test]
 fn what_is_kept_under_a_name_can_be_begun_with_again_and_nothing_replaces_it() {
-    let mut laboratory = Laboratory::at("Schedule");
+    let mut laboratory = Laboratory::at("Schedule editor");
     laboratory.window.set("Steps", 3.0);
     laboratory.window.choose("Schedule", "uniform");
     laboratory.window.set("Point", 1.0);
@@ -108,7 +108,7 @@ fn what_is_kept_under_a_name_can_be_begun_with_again_and_nothing_replaces_it() {
 
 #[test]
 fn files_that_are_no_schedules_are_told_and_change_nothing() {
-    let mut laboratory = Laboratory::at("Schedule");
+    let mut laboratory = Laboratory::at("Schedule editor");
     let folder = NamedSchedules::of(laboratory.folder.path().to_owned());
     folder.keep("good", &[1.0, 0.0]).unwrap();
     std::fs::write(laboratory.folder.path().join("bad.txt"), "no numbers").unwrap();
@@ -122,7 +122,7 @@ fn files_that_are_no_schedules_are_told_and_change_nothing() {
 
 #[test]
 fn the_models_own_schedule_comes_back_with_a_click() {
-    let mut laboratory = Laboratory::at("Schedule");
+    let mut laboratory = Laboratory::at("Schedule editor");
     used(&mut laboratory);
     laboratory.window.click("By hand, 12 steps");
     assert!(!laboratory.window.shows("By hand"));

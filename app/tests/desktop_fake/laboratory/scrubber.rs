@@ -139,7 +139,7 @@ fn a_run_that_was_not_kept_has_its_figures_and_says_why_there_is_no_more() {
 #[test]
 fn the_schedule_editor_shows_what_the_last_run_measured() {
     let mut laboratory = looking();
-    laboratory.window.click("Schedule");
+    laboratory.window.click("Schedule editor");
     assert!(laboratory.window.shows("does not tell its drift"));
     laboratory.window.choose("Last run", "Turning");
     assert!(laboratory.window.shows("The last run, with euler: degrees between"));
