@@ -376,6 +376,8 @@ impl App {
                 state.stopping_fetch = true;
                 self.backend.send(Command::StopFetching);
             }
+            // What was typed in the same moment may have brought an obstacle, or taken it away.
+            Action::Make if state.obstacle().is_some() => {}
             Action::Make => {
                 self.kept.used(&state.prompt);
                 let job = state.job();
