@@ -6,7 +6,7 @@ use super::page::Page;
 use super::theme::{self, GRID};
 
 /// What the keys do, beside those that lead to pages.
-const KEYS: [(&str, &str); 14] = [
+const KEYS: &[(&str, &str)] = &[
     ("Ctrl+Enter", "Make the picture"),
     ("Ctrl+.", "Finish it now with the best so far"),
     ("Escape", "Close what is open"),

@@ -28,8 +28,11 @@ fn the_proof_of_all_samplers_runs_from_a_button_to_the_command_lines_verdicts() 
 fn it_stops_after_the_sampler_at_hand_and_keeps_what_it_found() {
     let mut laboratory = Laboratory::at("Verify");
     laboratory.window.click("Prove all samplers");
-    laboratory.until_shows("judged…");
-    laboratory.window.click("Stop");
+    // Where all are judged before a frame is drawn there is nothing to stop.
+    laboratory.until(|window| window.shows("judged…") || window.shows("are what they declare"));
+    if laboratory.window.shows("judged…") {
+        laboratory.window.click("Stop");
+    }
     laboratory.until(|window| window.shows("Stopped after") || window.shows("are what they declare"));
     assert!(laboratory.window.shows("Prove a"), "it can begin again");
 }
