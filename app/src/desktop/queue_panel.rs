@@ -130,7 +130,9 @@ impl QueuePanel {
         let size = Vec2::new(ui.available_width(), THUMBNAIL + GRID);
         let (rect, response) = ui.allocate_exact_size(size, Sense::click());
         let (title, below) = (title(entry), below(state, entry));
-        response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, format!("{title}, {}", below.text)));
+        response.widget_info(|| {
+            WidgetInfo::selected(Role::Button, true, chosen, format!("{title}, {}{}", below.state, below.text))
+        });
         if response.clicked() {
             self.chosen = if chosen { None } else { Some(entry.id) };
         }

@@ -15,7 +15,7 @@ use crate::window::{Window, finished};
 pub fn queue(states: impl IntoIterator<Item = JobState>, paused: Option<Pause>) -> Snapshot {
     let entry = |(id, state): (u64, JobState)| {
         let draft = Draft { prompt: format!("picture {id}"), seeds: vec![id], ..Draft::default() };
-        let task = Task::Pictures(Job { model: "postcard".into(), draft });
+        let task = Task::Pictures(Box::new(Job { model: "postcard".into(), draft }));
         Arc::new(Entry { state, ..Entry::new(JobId(id), task) })
     };
     let entries: Vec<_> = (1..).zip(states).map(entry).collect();
