@@ -52,13 +52,8 @@ fn sampling(ui: &mut Ui, offer: &Offer, settings: &mut Settings) {
     match &settings.sigmas {
         Some(sigmas) => {
             let steps = sigmas.len().saturating_sub(1);
-            let mut dropped = false;
-            row(ui, "Schedule", "Shaped by hand in the laboratory", |ui| {
-                let button = ui.button(format!("By hand, {steps} steps"));
-                dropped = button.clicked();
-                button.on_hover_text("Click for the model's own schedule")
-            });
-            if dropped {
+            row(ui, "Schedule", "Shaped in the laboratory", |ui| ui.label(format!("by hand, {steps} steps")));
+            if ui.button("Use the model's own schedule").clicked() {
                 settings.sigmas = None;
             }
         }

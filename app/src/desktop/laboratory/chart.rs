@@ -2,7 +2,7 @@
 
 use eframe::egui::accesskit::Role;
 use eframe::egui::{Color32, Response, Ui, WidgetInfo};
-use egui_plot::{HoverPosition, Legend, Plot, PlotPoint, PlotResponse, PlotUi};
+use egui_plot::{GridInput, HoverPosition, Legend, Plot, PlotPoint, PlotResponse, PlotUi, uniform_grid_spacer};
 
 use crate::desktop::theme;
 
@@ -63,6 +63,9 @@ impl Chart<'_> {
             .allow_double_click_reset(false)
             .allow_axis_zoom_drag(false)
             .show_background(true)
+            .grid_color(theme::of(ui).line)
+            .cursor_color(theme::of(ui).line)
+            .x_grid_spacer(uniform_grid_spacer(steps))
             .include_x(left)
             .include_x(right)
             .y_axis_min_width(48.0)
@@ -83,6 +86,13 @@ impl Chart<'_> {
         named(&shown.response, self.name);
         shown
     }
+}
+
+/// Round numbers of steps, about a dozen of them.
+fn steps(GridInput { bounds: (left, right), .. }: GridInput) -> [f64; 3] {
+    let each = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0].into_iter();
+    let each = each.clone().find(|each| right - left <= 10.0 * each).unwrap_or(1000.0);
+    [each; 3]
 }
 
 /// Gives a chart its accessible name.

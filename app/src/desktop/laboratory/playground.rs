@@ -21,9 +21,9 @@ pub enum Action {
     Choose(Box<Chosen>),
     /// Let the particles move from where they are; from the beginning if they have arrived.
     Play,
-    /// Let them rest.
+    /// Let them rest at the nearest step.
     Pause,
-    /// Show them after so many steps, parts of a step included.
+    /// Let them rest after so many steps.
     Seek(f64),
 }
 
@@ -159,7 +159,7 @@ impl Playground {
                 }
                 // The same moment of another number of steps.
                 let share = self.position / self.chosen.steps.max(1) as f64;
-                self.position = (share * chosen.steps as f64).min(chosen.steps as f64);
+                self.position = (share * chosen.steps as f64).round().min(chosen.steps as f64);
                 self.chosen = *chosen;
             }
             Action::Play => {
@@ -169,8 +169,8 @@ impl Playground {
                 }
                 self.playing = Some(f64::NEG_INFINITY);
             }
-            Action::Pause => self.playing = None,
-            Action::Seek(position) => (self.position, self.playing) = (position, None),
+            Action::Pause => (self.position, self.playing) = (self.position.round(), None),
+            Action::Seek(position) => (self.position, self.playing) = (position.round(), None),
         }
     }
 
@@ -275,8 +275,9 @@ impl Playground {
             );
             ui.spacing_mut().slider_width = (ui.available_width() - width - 2.0 * GRID).max(8.0 * GRID);
             let mut position = self.position.min(last);
-            let slider = egui::Slider::new(&mut position, 0.0..=last).show_value(false).step_by(1.0);
-            let slider = ui.add(slider);
+            let slider = egui::Slider::new(&mut position, 0.0..=last).show_value(false);
+            // By whole steps, but for particles on their way: those would be moved to one.
+            let slider = ui.add(if self.playing.is_some() { slider } else { slider.step_by(1.0) });
             slider.widget_info(|| WidgetInfo::slider(true, self.position, "Step"));
             if slider.changed() {
                 ask(Action::Seek(position));

@@ -207,7 +207,7 @@ impl ScheduleEditor {
         });
         stage(ui, |ui| {
             // Three charts, one above the other; what is under them are their axes.
-            let room = (ui.available_height() - 2.0 * GRID).max(40.0 * GRID);
+            let room = (ui.available_height() - 8.0 * GRID).max(40.0 * GRID);
             self.curve(ui, room * 0.52, actions);
             ui.add_space(GRID);
             self.spacing(ui, room * 0.22);
@@ -277,12 +277,12 @@ impl ScheduleEditor {
         let mut name = self.name.clone();
         row(ui, "Name", "Under which it is kept", |ui| {
             let margin = egui::Margin::symmetric(8, 5);
-            let button = 9.0 * GRID;
-            let width = ui.available_width() - button;
+            let button = egui::vec2(8.0 * GRID, ui.spacing().interact_size.y);
+            let width = ui.available_width() - button.x - GRID;
             let field = egui::TextEdit::singleline(&mut name).id_salt("schedule name").char_limit(64);
-            let response = ui.add(field.hint_text("a name").margin(margin).desired_width(width - 2.0 * GRID));
+            let response = ui.add(field.hint_text("a name").margin(margin).desired_width(width));
             let named = !self.name.trim().is_empty() && self.files.is_none();
-            let keep = ui.add_enabled(named, egui::Button::new("Keep"));
+            let keep = ui.add_enabled_ui(named, |ui| ui.add_sized(button, egui::Button::new("Keep"))).inner;
             if keep.on_hover_text("Write it to a file that --sigmas reads").clicked() {
                 actions.push(super::Action::Schedule(Action::Keep));
             }

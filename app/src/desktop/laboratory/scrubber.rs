@@ -328,7 +328,7 @@ impl Scrubber {
         };
         let (here, faint, colour) = (self.at as f64, theme::of(ui).muted.gamma_multiply(0.6), ink(ui, 0));
         chart.show(ui, |plot| {
-            plot.vline(VLine::new("shown", here).stroke(Stroke::new(1.0, faint)).allow_hover(false));
+            plot.vline(VLine::new("", here).stroke(Stroke::new(1.0, faint)).allow_hover(false));
             plot.line(Line::new("velocity", places.clone()).stroke(Stroke::new(1.75, colour)).allow_hover(false));
             plot.points(Points::new("velocity", places).radius(3.0).color(colour));
         });

@@ -150,6 +150,8 @@ impl Verify {
             ("Verdict".to_owned(), "Whether it samples the model's distribution, as fast as it declares"),
         ];
         egui::ScrollArea::both().auto_shrink(false).show(ui, |ui| {
+            // Just enough to follow a row.
+            ui.visuals_mut().faint_bg_color = palette.panel;
             let grid = egui::Grid::new("proof").striped(true).spacing(Vec2::new(3.0 * GRID, GRID)).num_columns(7);
             grid.show(ui, |ui| {
                 for (name, meaning) in names {

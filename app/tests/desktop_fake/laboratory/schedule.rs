@@ -11,7 +11,7 @@ use super::Laboratory;
 /// The sigmas of the next picture, which the window is asked to make.
 fn used(laboratory: &mut Laboratory) -> Vec<f64> {
     laboratory.window.click("Use for the next picture");
-    assert!(laboratory.window.shows("By hand"), "the page of pictures says so");
+    assert!(laboratory.window.shows("by hand"), "the page of pictures says so");
     laboratory.window.type_into("Prompt", "a red house");
     laboratory.window.click("Make picture");
     laboratory.window.jobs().last().unwrap().draft.sigmas.clone().unwrap()
@@ -98,6 +98,7 @@ fn what_is_kept_under_a_name_can_be_begun_with_again_and_nothing_replaces_it() {
     let file = laboratory.folder.path().join("early.txt");
     let kept = read_sigmas(&file).unwrap();
     assert_eq!((kept.len(), kept[1]), (4, 0.9));
+    laboratory.until(|window| window.is_enabled("Keep"));
     laboratory.window.click("Keep");
     laboratory.until_shows("There is a schedule named 'early' already");
     laboratory.window.click("Start over");
@@ -114,7 +115,7 @@ fn files_that_are_no_schedules_are_told_and_change_nothing() {
     std::fs::write(laboratory.folder.path().join("bad.txt"), "no numbers").unwrap();
     laboratory.window.type_into("Name", "another");
     laboratory.window.click("Keep");
-    laboratory.until(|window| window.harness.query_by_label("Kept").is_some());
+    laboratory.until(|window| window.shows("Kept as") && window.is_enabled("Keep"));
     laboratory.window.choose("Kept", "bad");
     laboratory.until_shows("holds no list of sigmas");
     assert_eq!(used(&mut laboratory).len(), 13, "the curve is as it was");
@@ -124,7 +125,7 @@ fn files_that_are_no_schedules_are_told_and_change_nothing() {
 fn the_models_own_schedule_comes_back_with_a_click() {
     let mut laboratory = Laboratory::at("Schedule editor");
     used(&mut laboratory);
-    laboratory.window.click("By hand, 12 steps");
-    assert!(!laboratory.window.shows("By hand"));
-    assert!(laboratory.window.shows("the model's own"));
+    laboratory.window.click("Use the model's own schedule");
+    assert!(!laboratory.window.shows("by hand"));
+    assert_eq!(laboratory.window.value("Schedule"), "the model's own");
 }

@@ -31,6 +31,10 @@ impl SideBySide {
             });
         }
         self.transport(ui, actions);
+        if self.longest() < 1.0 {
+            // Nothing to draw yet.
+            return;
+        }
         let height = (ui.available_height() - 6.0 * GRID).max(14.0 * GRID);
         ui.columns(2, |halves| {
             if let [left, right] = halves {
@@ -127,7 +131,7 @@ impl SideBySide {
         let inks: Vec<_> = (0..lines.len()).map(|index| ink(ui, index)).collect();
         let (here, faint) = (self.position(), theme::of(ui).muted.gamma_multiply(0.6));
         chart.show(ui, move |plot| {
-            plot.vline(VLine::new("shown", here).stroke(Stroke::new(1.0, faint)).allow_hover(false));
+            plot.vline(VLine::new("", here).stroke(Stroke::new(1.0, faint)).allow_hover(false));
             for (index, ((name, places), ink)) in lines.into_iter().zip(inks).enumerate() {
                 let line = Line::new(name, PlotPoints::from(places)).id(index);
                 plot.line(line.stroke(Stroke::new(1.75, ink)));

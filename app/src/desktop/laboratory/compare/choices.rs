@@ -51,12 +51,12 @@ impl SideBySide {
                 selection(ui, &format!("Sampler {number}"), &self.samplers, None, &mut picked);
                 row(ui, &format!("Steps {number}"), "How many steps it takes", |ui| {
                     ui.horizontal(|ui| {
-                        let button = if many > fewest { 9.0 * GRID } else { 0.0 };
+                        let button = if many > fewest { 11.0 * GRID } else { 0.0 };
                         let field = egui::DragValue::new(steps).range(1..=MOST_STEPS).speed(0.1);
                         let size = [ui.available_width() - button, ui.spacing().interact_size.y];
                         let response = ui.add_sized(size, field.update_while_editing(false));
                         if many > fewest {
-                            let remove = ui.add_sized([8.0 * GRID, size[1]], egui::Button::new("Remove"));
+                            let remove = ui.add_sized([10.0 * GRID, size[1]], egui::Button::new("Remove"));
                             let name = format!("Remove sampler {number}");
                             if remove.accessible_name(&name).on_hover_text(name).clicked() {
                                 removed = Some(index);

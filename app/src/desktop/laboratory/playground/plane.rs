@@ -27,7 +27,7 @@ impl Playground {
         ui.add_space(((room.y - side - foot - 3.0 * GRID) / 2.0).max(0.0));
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = gap;
-            ui.add_space(((room.x - 3.0 * side - 2.0 * gap) / 2.0 - gap).max(-gap));
+            ui.add_space(((room.x - 3.0 * side - 2.0 * gap) / 2.0).max(0.0));
             for (title, remark, ways) in &panels {
                 ui.vertical(|ui| self.panel(ui, side, [title, remark.as_str()], ways, self.sigma(carried)));
             }

@@ -54,7 +54,9 @@ impl ScheduleEditor {
             // What was not taken by its point is not dragged.
             (self.screen(self.point, transform).x - down.x).abs() <= REACH
         };
-        held.then(|| vec![Action::Move(self.point, transform.value_from_position(pointer).y)])
+        let sigma = transform.value_from_position(pointer).y;
+        // A pointer that rests asks for nothing, so nothing is painted.
+        (held && self.curve.moved(self.point, sigma) != self.curve).then(|| vec![Action::Move(self.point, sigma)])
     }
 
     fn screen(&self, point: usize, transform: &PlotTransform) -> Pos2 {
@@ -134,7 +136,9 @@ impl ScheduleEditor {
             false => format!("The last run, with {}: {}", trace.request.sampler, meaning.to_lowercase()),
         };
         row(ui, "Last run", meaning, |ui| {
-            let list = ui.allocate_ui(egui::vec2(20.0 * GRID, 0.0), |ui| self.figure.pick(ui));
+            let size = egui::vec2(20.0 * GRID, ui.spacing().interact_size.y);
+            let middle = egui::Layout::left_to_right(egui::Align::Center);
+            let list = ui.allocate_ui_with_layout(size, middle, |ui| self.figure.pick(ui));
             let (response, picked) = list.inner;
             actions.extend(picked.map(|figure| laboratory::Action::Schedule(Action::Figure(figure))));
             ui.label(RichText::new(said).color(theme::of(ui).muted).size(12.5));
