@@ -258,7 +258,7 @@ fn an_interrupted_picture_goes_on_from_its_last_step() {
 fn two_programs_on_one_queue_make_every_picture_once() {
     let place = place();
     let mut programs = [begin(place.path()), begin(place.path())];
-    let said = programs.each_mut().map(|child| heard(child));
+    let said = programs.each_mut().map(heard);
     let readers = said.map(|said| std::thread::spawn(move || said.collect::<Vec<_>>()));
     let said = readers.map(|reader| reader.join().expect("text"));
     for child in &mut programs {
