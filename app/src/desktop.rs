@@ -387,15 +387,10 @@ impl App {
             Action::Queue(queue_panel::Action::Ask(ask)) => self.backend.send(Command::Queue(ask)),
             Action::Queue(queue_panel::Action::Four) => {
                 self.kept.used(&state.prompt);
-                let tasks = state.four();
-                state.begin();
-                self.backend.send(Command::Queue(Ask::Add(tasks)));
+                self.backend.send(Command::Queue(Ask::Add(state.four())));
             }
             Action::End(ending) => {
-                if let Some(work) = &mut state.work
-                    && let Some(job) = work.job
-                {
-                    work.ending = Some(ending);
+                if let Some(job) = state.end(ending) {
                     self.backend.send(Command::End(job, ending));
                 }
             }

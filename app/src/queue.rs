@@ -29,6 +29,7 @@ mod journal;
 mod owner;
 mod place;
 mod runs;
+mod strays;
 mod taken;
 mod written;
 
@@ -89,7 +90,11 @@ impl Queue {
     /// A folder that cannot be read or written; the journal of a newer program.
     pub fn open(folder: &Path) -> Result<Self> {
         let queue = Self::of(Some(Journal::open(folder)?));
-        queue.change(|state| state.orphans())?;
+        queue.change(|state| {
+            let waits = |id| state.entries.find(id).is_some_and(|entry| !entry.is_over());
+            strays::sweep(folder, waits);
+            state.orphans()
+        })?;
         // Half-written files of programs that were killed; what cannot be swept harms nobody.
         let _ = crate::library::atomic::sweep(folder);
         Ok(queue)

@@ -179,6 +179,23 @@ fn an_entry_that_is_taken_out_while_it_is_made_is_nobodys() {
 }
 
 #[test]
+fn what_a_kill_at_the_very_end_of_an_entry_leaves_is_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::open(folder.path()).unwrap();
+    ["a", "b"].iter().for_each(|prompt| add(&queue, prompt));
+    queue.finish(queue.take().unwrap().unwrap().id, Ended::Whole).unwrap();
+    for name in ["1.run", "1.lock", "2.run", "7.lock", "7.run", "mine.run"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    let again = Queue::open(folder.path()).unwrap();
+    let left = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut left: Vec<_> = left.collect();
+    left.sort();
+    assert_eq!(left, ["2.run", "journal", "lock", "mine.run"], "what waits keeps its run");
+    assert_eq!(again.snapshot(), queue.snapshot());
+}
+
+#[test]
 fn an_unfinished_run_is_read_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::open(folder.path()).unwrap();

@@ -307,8 +307,15 @@ impl State {
         Box::new(Job { model, draft })
     }
 
-    /// The next job with four seeds: those after the one that was chosen, else four random ones.
-    pub fn four(&self) -> Vec<Task> {
+    /// What is being made was asked to end; which entry of the queue it is.
+    pub fn end(&mut self, ending: Ending) -> Option<JobId> {
+        let work = self.work.as_mut()?;
+        work.ending = work.job.map(|_| ending);
+        work.job
+    }
+
+    /// Sends the next job off with four seeds: those after the one that was chosen, else four random ones.
+    pub fn four(&mut self) -> Vec<Task> {
         let job = self.job();
         let seeds = job.draft.seeds.first().and_then(|first| counted_on(*first, 4).ok());
         let of = |at: usize| {
@@ -318,7 +325,9 @@ impl State {
             }
             Task::Pictures(job)
         };
-        (0..4).map(of).collect()
+        let tasks = (0..4).map(of).collect();
+        self.begin();
+        tasks
     }
 
     /// A job was sent off.
