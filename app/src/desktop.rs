@@ -300,11 +300,7 @@ impl App {
                 let shown = create::Shown { state: &self.state, kept: &self.kept };
                 self.create.show(ui, shown, &mut actions);
             }
-            Page::Library => {
-                let mut asked = Vec::new();
-                self.gallery.show(ui, &mut asked);
-                actions.extend(asked.into_iter().map(Action::Gallery));
-            }
+            Page::Library => self.gallery.page(ui, &mut actions),
             Page::Laboratory => {
                 let mut asked = Vec::new();
                 self.laboratory.show(ui, &self.state, &mut asked);
@@ -380,6 +376,8 @@ impl App {
                 state.stopping_fetch = true;
                 self.backend.send(Command::StopFetching);
             }
+            // What was typed in the same moment may have brought an obstacle, or taken it away.
+            Action::Make if state.obstacle().is_some() => {}
             Action::Make => {
                 self.kept.used(&state.prompt);
                 let job = state.job();

@@ -325,7 +325,7 @@ impl Engine {
 impl Backend for Engine {
     fn send(&self, command: Command) {
         match command {
-            Command::Make(job) => self.clerk.ask(Ask::Add(vec![Task::Pictures(*job)])),
+            Command::Make(job) => self.clerk.ask(Ask::Add(vec![Task::Pictures(job)])),
             Command::Queue(ask) => self.clerk.ask(ask),
             Command::Open(model) => self.clerk.order(Order::Open(model)),
             Command::End(id, ending) => self.endings.ask(id, ending),

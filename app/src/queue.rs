@@ -273,7 +273,9 @@ impl Queue {
             owned.remove(&id);
         } else {
             // Nobody else may make what this program could not write down; without a journal there is nobody else.
-            owned.remove(&id).map(std::mem::forget);
+            if let Some(owner) = owned.remove(&id) {
+                std::mem::forget(owner);
+            }
         }
         ended
     }

@@ -16,7 +16,7 @@ use stand_in::{picture, request};
 
 fn task(prompt: &str) -> Task {
     let draft = Draft { prompt: prompt.into(), seeds: vec![u64::MAX], cfg: Some(0.1), ..Draft::default() };
-    Task::Pictures(Job { model: "postcard".into(), draft })
+    Task::Pictures(Box::new(Job { model: "postcard".into(), draft }))
 }
 
 fn add(queue: &Queue, prompt: &str) {
@@ -206,7 +206,7 @@ fn an_unfinished_run_is_read_whole_or_not_at_all() {
 fn a_draft_that_cannot_be_written_down_is_refused() {
     let queue = Queue::fleeting();
     let draft = Draft { cfg: Some(f64::NAN), ..Draft::default() };
-    let refused = queue.ask(Ask::Add(vec![Task::Pictures(Job { model: "postcard".into(), draft })]));
+    let refused = queue.ask(Ask::Add(vec![Task::Pictures(Box::new(Job { model: "postcard".into(), draft }))]));
     assert!(refused.unwrap_err().what.contains("a number that is none"));
     assert_eq!(queue.snapshot().entries, []);
 }

@@ -38,7 +38,7 @@ fn job(number: u64) -> Task {
         sampler,
         ..Draft::default()
     };
-    Task::Pictures(Job { model: "postcard".into(), draft })
+    Task::Pictures(Box::new(Job { model: "postcard".into(), draft }))
 }
 
 fn setup(place: &Path) -> Setup {

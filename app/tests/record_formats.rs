@@ -243,7 +243,8 @@ fn every_format_is_understood_as_far_as_it_means_something_and_the_rest_is_liste
         assert_eq!((record.source, &record.draft), (source, &draft), "{source}");
         let mut listed: Vec<&str> = record.unused.iter().map(|(name, _)| name.as_str()).collect();
         let mut expected = unused.to_vec();
-        (listed.sort_unstable(), expected.sort_unstable());
+        listed.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(listed, expected, "{source}");
         record.replayable("picture.png").unwrap();
     }

@@ -53,9 +53,7 @@ impl Create {
         let Self { canvas, prompt, queue, presets, focus_copy, foot: height } = self;
         let Shown { state, kept } = shown;
         // Before the text fields see it, so that no line is broken; an input method's own keys never come this way.
-        if ui.input_mut(|input| input.consume_shortcut(&MAKE)) && state.obstacle().is_none() {
-            actions.push(Action::Make);
-        }
+        let make = ui.input_mut(|input| input.consume_shortcut(&MAKE));
         let margin = egui::Margin::same(2 * GRID as i8);
         // The bar of the settings' scroll area has its own lane in the right margin.
         let lane = egui::Frame::new().inner_margin(egui::Margin { right: GRID as i8, ..egui::Margin::ZERO });
@@ -63,6 +61,10 @@ impl Create {
         let side = egui::Frame::new().fill(palette.panel).inner_margin(egui::Margin { right: GRID as i8, ..margin });
         egui::Panel::left("side").exact_size(theme::SIDE).resizable(false).frame(side).show(ui, |ui| {
             lane.show(ui, |ui| prompt.show(ui, state, &kept.history, actions));
+            if make {
+                // After what was typed in the same moment.
+                actions.push(Action::Make);
+            }
             ui.add_space(GRID);
             let settings = egui::ScrollArea::vertical().auto_shrink(false);
             settings.show(ui, |ui| {

@@ -268,6 +268,13 @@ impl Gallery {
         }
     }
 
+    /// Draws the page of the window.
+    pub fn page(&mut self, ui: &mut Ui, actions: &mut Vec<super::Action>) {
+        let mut asked = Vec::new();
+        self.show(ui, &mut asked);
+        actions.extend(asked.into_iter().map(super::Action::Gallery));
+    }
+
     /// Draws the page.
     pub fn show(&mut self, ui: &mut Ui, actions: &mut Vec<Action>) {
         let dropped = ui.input(|input| input.raw.dropped_files.first().map(|file| file.path().to_owned()));

@@ -76,7 +76,9 @@ impl Store {
     pub fn keep(&mut self, kept: &Kept) {
         if self.last != *kept {
             self.last.clone_from(kept);
-            let _ = self.words.as_ref().map(|words| words.send(kept.clone()));
+            if let Some(words) = &self.words {
+                let _ = words.send(kept.clone());
+            }
         }
     }
 }

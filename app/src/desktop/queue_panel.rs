@@ -83,18 +83,20 @@ impl QueuePanel {
             heading(ui, "Queue");
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 self.fold_button(ui, false);
-                let (name, meaning, asks) = match state.queue.paused {
-                    Some(_) => ("Go on", "What waits is made, one after the other", Ask::GoOn),
-                    None => ("Pause", "Nothing is made until you go on; an unfinished picture waits too", Ask::Pause),
-                };
-                let something = entries.iter().any(|entry| !entry.is_over()) || state.queue.paused.is_some();
-                if ui.add_enabled_ui(something, |ui| quiet(ui, name)).inner.on_hover_text(meaning).clicked() {
-                    ask(asks);
+                let something = entries.iter().any(|entry| !entry.is_over());
+                let meaning = "Nothing is made until you go on; an unfinished picture waits too";
+                if state.queue.paused.is_none()
+                    && ui.add_enabled_ui(something, |ui| quiet(ui, "Pause")).inner.on_hover_text(meaning).clicked()
+                {
+                    ask(Ask::Pause);
                 }
             });
         });
         if let Some(sentence) = state.queue.paused.map(paused) {
             ui.label(RichText::new(sentence).color(theme::of(ui).warning));
+            if ui.button("Go on").on_hover_text("What waits is made, one after the other").clicked() {
+                ask(Ask::GoOn);
+            }
         }
         if entries.is_empty() {
             ui.add_space(GRID);
@@ -128,7 +130,9 @@ impl QueuePanel {
         let size = Vec2::new(ui.available_width(), THUMBNAIL + GRID);
         let (rect, response) = ui.allocate_exact_size(size, Sense::click());
         let (title, below) = (title(entry), below(state, entry));
-        response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, format!("{title}, {}", below.text)));
+        response.widget_info(|| {
+            WidgetInfo::selected(Role::Button, true, chosen, format!("{title}, {}{}", below.state, below.text))
+        });
         if response.clicked() {
             self.chosen = if chosen { None } else { Some(entry.id) };
         }
@@ -217,6 +221,8 @@ fn title(entry: &Entry) -> String {
 
 /// The second line of an entry.
 struct Below {
+    /// What its mark says, for those who do not see it.
+    state: &'static str,
     text: String,
     /// Whether something is wrong.
     bad: bool,
@@ -225,18 +231,18 @@ struct Below {
 }
 
 fn below(state: &State, entry: &Entry) -> Below {
-    let plain = |text: String| Below { text, bad: false, done: None };
+    let plain = |state: &'static str, text: String| Below { state, text, bad: false, done: None };
     match &entry.state {
-        JobState::Waiting if entry.request.is_some() => plain(format!("Begun, waiting  ·  {}", what(entry))),
-        JobState::Waiting => plain(format!("Waiting  ·  {}", what(entry))),
+        JobState::Waiting if entry.request.is_some() => plain("waiting, ", format!("Begun  ·  {}", what(entry))),
+        JobState::Waiting => plain("waiting, ", what(entry)),
         JobState::Making => match state.work.as_ref().filter(|work| work.job == Some(entry.id)) {
-            Some(work) => Below { text: describe(work), bad: false, done: Some(super::progress::fraction(work)) },
-            None if state.queue.ours.contains(&entry.id) => plain("Starting…".into()),
-            None => plain("Another window makes it".into()),
+            Some(work) => Below { done: Some(super::progress::fraction(work)), ..plain("", describe(work)) },
+            None if state.queue.ours.contains(&entry.id) => plain("", "Starting…".into()),
+            None => plain("", "Another window makes it".into()),
         },
-        JobState::Done(Ended::Whole) => plain(format!("Done  ·  {}", what(entry))),
-        JobState::Done(Ended::Stopped) => plain(format!("Stopped  ·  {}", what(entry))),
-        JobState::Failed(reason) => Below { text: super::state::sentence(&reason.what), bad: true, done: None },
+        JobState::Done(Ended::Whole) => plain("done, ", what(entry)),
+        JobState::Done(Ended::Stopped) => plain("", format!("Stopped  ·  {}", what(entry))),
+        JobState::Failed(reason) => Below { bad: true, ..plain("failed, ", super::state::sentence(&reason.what)) },
     }
 }
 

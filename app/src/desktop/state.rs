@@ -312,7 +312,7 @@ impl State {
         let job = self.job();
         let seeds = job.draft.seeds.first().and_then(|first| counted_on(*first, 4).ok());
         let of = |at: usize| {
-            let mut job = (*job).clone();
+            let mut job = job.clone();
             if let Some(seed) = seeds.as_ref().and_then(|seeds| seeds.get(at)) {
                 job.draft.seeds = vec![*seed];
             }

@@ -46,7 +46,7 @@ pub struct GridJob {
 #[serde(rename_all = "lowercase")]
 pub enum Task {
     /// One picture, or one a seed.
-    Pictures(Job),
+    Pictures(Box<Job>),
     /// A grid of pictures.
     Grid(GridJob),
 }

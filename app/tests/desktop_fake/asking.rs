@@ -44,6 +44,18 @@ fn ctrl_enter_makes_a_picture_and_enter_breaks_the_line() {
 }
 
 #[test]
+fn what_is_typed_in_the_moment_of_ctrl_enter_is_in_the_picture() {
+    let mut window = Window::ready();
+    window.harness.get_by_label("Prompt").focus();
+    window.harness.run();
+    window.harness.event(Input::Text("a house at noon".into()));
+    window.harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    window.harness.run();
+    let prompts: Vec<_> = window.jobs().into_iter().map(|job| job.draft.prompt).collect();
+    assert_eq!(prompts, ["a house at noon"]);
+}
+
+#[test]
 fn an_empty_prompt_makes_nothing() {
     let mut window = Window::with_prompt("  ");
     assert!(!window.is_enabled("Make picture"));

@@ -15,7 +15,7 @@ use crate::window::{Window, finished};
 pub fn queue(states: impl IntoIterator<Item = JobState>, paused: Option<Pause>) -> Snapshot {
     let entry = |(id, state): (u64, JobState)| {
         let draft = Draft { prompt: format!("picture {id}"), seeds: vec![id], ..Draft::default() };
-        let task = Task::Pictures(Job { model: "postcard".into(), draft });
+        let task = Task::Pictures(Box::new(Job { model: "postcard".into(), draft }));
         Arc::new(Entry { state, ..Entry::new(JobId(id), task) })
     };
     let entries: Vec<_> = (1..).zip(states).map(entry).collect();
@@ -46,17 +46,17 @@ fn every_entry_is_listed_with_what_it_is_and_how_far_it_is() {
     window.say([told([DONE, failed(), JobState::Making, JobState::Waiting], None), Event::Began(JobId(3))]);
     window.say([Event::Made(Made::Step(step(1)))]);
     for line in [
-        "picture 1, Done  ·  postcard  ·  seed 1",
-        "picture 2, The numbers are not finite",
+        "picture 1, done, postcard  ·  seed 1",
+        "picture 2, failed, The numbers are not finite",
         "picture 3, Step 1 of 2",
-        "picture 4, Waiting  ·  postcard  ·  seed 4",
+        "picture 4, waiting, postcard  ·  seed 4",
     ] {
         assert!(window.shows(line), "{line}");
     }
     let grid = Task::Grid(GridJob { words: vec!["--axis".into(), "steps=4,8".into()] });
     let entries = vec![Arc::new(Entry::new(JobId(1), grid))];
     window.say([Event::Queue(Arc::new(Snapshot { entries, ..Snapshot::default() }))]);
-    assert!(window.shows("Grid: --axis steps=4,8, Waiting"));
+    assert!(window.shows("Grid: --axis steps=4,8, waiting"));
 }
 
 #[test]
@@ -72,18 +72,18 @@ fn an_entry_that_is_chosen_can_be_moved_repeated_and_taken_out() {
     let mut window = Window::ready();
     window.say([told([DONE, JobState::Waiting, JobState::Waiting, JobState::Waiting], None)]);
     assert!(!window.shows("Remove"), "buttons come with a choice");
-    window.click("picture 3, Waiting  ·  postcard  ·  seed 3");
+    window.click("picture 3, waiting, postcard  ·  seed 3");
     for button in ["Up", "Down", "Repeat", "Remove"] {
         window.click(button);
     }
     let id = JobId;
     let expected = [Ask::Move(id(3), Some(id(2))), Ask::Move(id(3), None), Ask::Repeat(id(3)), Ask::Remove(id(3))];
     assert_eq!(window.asks(), expected);
-    window.click("picture 2, Waiting  ·  postcard  ·  seed 2");
+    window.click("picture 2, waiting, postcard  ·  seed 2");
     assert!(!window.is_enabled("Up"), "it is the next");
     window.click("Down");
     assert_eq!(window.asks().last(), Some(&Ask::Move(id(2), Some(id(4)))));
-    window.click("picture 1, Done  ·  postcard  ·  seed 1");
+    window.click("picture 1, done, postcard  ·  seed 1");
     assert!(!window.is_enabled("Up") && !window.is_enabled("Down"), "what is done does not move");
 }
 
@@ -91,7 +91,7 @@ fn an_entry_that_is_chosen_can_be_moved_repeated_and_taken_out() {
 fn an_entry_can_be_chosen_with_the_keyboard() {
     let mut window = Window::ready();
     window.say([told([JobState::Waiting], None)]);
-    window.harness.get_by_label_contains("picture 1, Waiting").focus();
+    window.harness.get_by_label_contains("picture 1, waiting").focus();
     window.harness.run();
     window.harness.key_press(Key::Enter);
     window.harness.run();
@@ -209,7 +209,7 @@ fn a_finished_entry_shows_its_picture_in_small() {
         window.say([Event::Picture(picture(&request, size), Ok("/pictures/1.png".into()))]);
     }
     window.say([told([DONE], None), finished()]);
-    assert!(window.shows("picture 1, Done"));
+    assert!(window.shows("picture 1, done"));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Stand-ins for what a real model makes.
 #![allow(dead_code, reason = "each test file uses its part")]
-#![allow(dead_code, reason = "not every test program needs all of it")]
 
 use std::sync::Arc;
 use std::time::Duration;
