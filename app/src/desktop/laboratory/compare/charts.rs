@@ -98,7 +98,7 @@ impl SideBySide {
             height,
             reach: [[0.0, self.longest()], [0.0, 0.0]],
             scale: Scale::Powers,
-            legend: Some(Legend::default()),
+            legend: Some(Legend::default().follow_insertion_order(true)),
         };
         self.lines(ui, &chart, |lane| lane.distances());
     }
