@@ -316,9 +316,7 @@ impl App {
         match action {
             Action::Page(page) => {
                 self.page = page;
-                if page == Page::Library {
-                    self.gallery.look();
-                }
+                self.gallery.look();
                 state.note = None;
             }
             Action::Prompt(prompt) => state.prompt = prompt,
