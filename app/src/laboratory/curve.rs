@@ -112,11 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn where_no_number_lies_between_the_neighbours_nothing_moves() {
+    fn where_no_other_number_lies_between_the_neighbours_nothing_moves() {
         let next = 1.0_f64.next_down();
         let tight = Curve(vec![1.0, next, next.next_down(), 0.0]);
-        assert_eq!(tight.room(1), None);
-        assert_eq!(tight.moved(1, 0.5), tight);
+        assert_eq!(tight.room(1), Some(next..=next), "its own place alone");
+        assert_eq!((tight.moved(1, 0.5), tight.moved(1, 2.0)), (tight.clone(), tight));
         let single = Curve::of(&Schedule::uniform(1).unwrap());
         assert_eq!((single.room(0), single.room(1), single.nearest(0.4)), (None, None, None));
     }
