@@ -26,8 +26,6 @@ pub struct Preferences {
     pub threads: Option<usize>,
     /// The most memory the program takes, GiB; `None` for what the system can give.
     pub memory: Option<f64>,
-    /// Whether the system is asked to tell when a long job has ended.
-    pub notify: bool,
 }
 
 /// A theme.
@@ -45,15 +43,7 @@ pub enum Look {
 
 impl Default for Preferences {
     fn default() -> Self {
-        Self {
-            theme: Look::System,
-            scale: 1.0,
-            pictures: None,
-            models: Vec::new(),
-            threads: None,
-            memory: None,
-            notify: true,
-        }
+        Self { theme: Look::System, scale: 1.0, pictures: None, models: Vec::new(), threads: None, memory: None }
     }
 }
 

@@ -149,8 +149,6 @@ fn computer(ui: &mut Ui, next: &mut Preferences) {
         next.memory = (memory > 0.0).then_some(memory);
         response
     });
-    let text = "Tell me when a picture that took long is there and the window is not in front";
-    ui.checkbox(&mut next.notify, text);
 }
 
 fn amount(ui: &mut Ui, field: egui::DragValue<'_>) -> egui::Response {
